@@ -1,0 +1,56 @@
+# Two commands do everything: `make demo` and `make test`. Each sets itself up.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TORCH  := $(shell grep -E '^torch==' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench test-slow test-gpu format constraints clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## make .venv with exact versions (kept for next time)
+
+# pip takes torch from wherever pip is told to look; uv brings the rest in seconds.
+$(READY): pyproject.toml constraints.txt
+	@start=$$(date +%s); set -e; \
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	$(BIN)/pip install --quiet --disable-pip-version-check uv; \
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH); \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	touch $@; echo "set-up took $$(( $$(date +%s) - start )) s"
+
+demo: setup ## the whole loop on real input; writes demo/report.html and demo/summary.json
+	$(BIN)/bayeslaw run search/demo.yaml --folder demo
+
+test: setup ## the default tests, import rules included
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest
+
+check: setup ## style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pyright
+
+bench: setup ## quick form of every benchmark
+	$(BIN)/python -m benchmarks.loop --quick --json benchmarks/results/loop-quick.json
+
+test-slow: setup ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+test-gpu: setup ## the tests that need an NVIDIA GPU
+	$(BIN)/pytest -m gpu
+
+format: setup ## let the formatter decide
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: setup ## write constraints.txt from what is installed
+	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v '^uv==' | sed 's/+cpu//' > constraints.new
+	@grep '^#' constraints.txt | cat - constraints.new > constraints.tmp && mv constraints.tmp constraints.txt && rm constraints.new
+
+clean: ## forget the environment and the demo
+	rm -rf $(VENV) demo

@@ -1,0 +1,1 @@
+"""bayeslaw decides which language-model architecture to train next."""

@@ -1,0 +1,22 @@
+from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, SHAPE_COLUMNS, Column
+from bayeslaw.runs.job import SCHEMA, Hyperparameters, Job, JobKind, JobResult
+from bayeslaw.runs.measurement import Measurement
+from bayeslaw.runs.run import Run, RunStatus
+from bayeslaw.runs.table import RunTable, architecture_columns
+
+__all__ = [
+    "ARCHITECTURE_FIELDS",
+    "COLUMNS",
+    "SCHEMA",
+    "SHAPE_COLUMNS",
+    "Column",
+    "Hyperparameters",
+    "Job",
+    "JobKind",
+    "JobResult",
+    "Measurement",
+    "Run",
+    "RunStatus",
+    "RunTable",
+    "architecture_columns",
+]

@@ -1,0 +1,144 @@
+"""The door of a run table: every complaint names a row and a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bayeslaw.errors import InvalidInputError, RunTableError
+from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, SHAPE_COLUMNS
+from bayeslaw.space import Architecture
+
+_FLAGS = ("tied_embeddings", "gated_mlp", "qk_norm", "post_norm")
+_DEFAULTS = {"qk_norm": 0.0, "post_norm": 0.0}
+_ZERO_ALLOWED = (*_FLAGS, "loss_stderr", "cost_gpu_hours")
+# A stated N may be rounded ("0.97B"); more than this contradicts the shape.
+N_TOLERANCE = 0.02
+
+
+def check_columns(
+    arrays: Mapping[str, np.ndarray], run_ids: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return clean float64 columns, shape-derived ones included, or raise `RunTableError`."""
+    if unknown := sorted(set(arrays) - set(COLUMNS)):
+        raise RunTableError(
+            f"unknown column(s) {unknown}; known are {sorted(COLUMNS)}. A name carries its unit "
+            f"and its way of counting N: 'loss' is loss_nats, 'N' is n_params (all weights) or "
+            f"n_params_body (without embeddings and head)"
+        )
+    for required in ("n_tokens", "loss_nats"):
+        if required not in arrays:
+            raise RunTableError(f"column {required!r} [{COLUMNS[required].unit}] is missing")
+    if len(run_ids) != len(arrays["n_tokens"]):
+        raise RunTableError(f"{len(run_ids)} run_ids for {len(arrays['n_tokens'])} rows")
+    if not len(run_ids):
+        raise RunTableError("the table has no rows")
+    _check_unique_ids(run_ids)
+    columns = {name: _as_floats(name, values, run_ids) for name, values in arrays.items()}
+    columns = _with_shape(columns, run_ids)
+    if "n_params" not in columns and "n_params_body" not in columns:
+        raise RunTableError(
+            "the table does not say how large the networks are: give n_params (all weights), "
+            "n_params_body (without embeddings and head), or the whole shape"
+        )
+    _check_duplicates(columns, run_ids)
+    return columns
+
+
+def _as_floats(name: str, values: np.ndarray, run_ids: Sequence[str]) -> np.ndarray:
+    unit = COLUMNS[name].unit
+    try:
+        floats = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        row = next(i for i, value in enumerate(values) if not _is_number(value))
+        raise RunTableError(
+            f"row {run_ids[row]!r}, column {name!r}: {values[row]!r} is not a number [{unit}]"
+        ) from None
+    bad = ~np.isfinite(floats) | (floats < 0 if name in _ZERO_ALLOWED else floats <= 0)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise RunTableError(
+            f"row {run_ids[row]!r}, column {name!r}: {floats[row]} must be a finite "
+            f"{'non-negative' if name in _ZERO_ALLOWED else 'positive'} number [{unit}]; "
+            f"leave out runs that did not finish"
+        )
+    if COLUMNS[name].is_count and (uneven := floats != np.round(floats)).any():
+        row = int(np.argmax(uneven))
+        raise RunTableError(
+            f"row {run_ids[row]!r}, column {name!r}: {floats[row]} is not a whole number; counts "
+            f"are plain counts, not billions (map a file's column with its unit: "
+            f"--column {name}=NAME:billion)"
+        )
+    return floats
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _with_shape(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Derive what follows from a whole shape and check what was stated against it."""
+    given = {name for name in ARCHITECTURE_FIELDS if name in columns}
+    needed = set(ARCHITECTURE_FIELDS) - set(_DEFAULTS)
+    if not needed <= given:
+        return columns
+    shape = {
+        name: columns[name] if name in columns else np.full(len(run_ids), _DEFAULTS[name])
+        for name in ARCHITECTURE_FIELDS
+    }
+    derived: dict[str, list[float]] = {name: [] for name in SHAPE_COLUMNS}
+    for row, run_id in enumerate(run_ids):
+        architecture = _architecture({name: shape[name][row] for name in shape}, run_id)
+        for name in SHAPE_COLUMNS:
+            exact = float(getattr(architecture, name))
+            if (
+                name in columns
+                and abs(columns[name][row] / exact - 1 if exact else 0) > N_TOLERANCE
+            ):
+                raise RunTableError(
+                    f"row {run_id!r}, column {name!r}: {columns[name][row]:.6g} contradicts the "
+                    f"shape ({architecture}), which gives {exact:.6g}; is N counted with or "
+                    f"without embeddings?"
+                )
+            derived[name].append(exact)
+    return {**columns, **{name: np.array(values) for name, values in derived.items()}}
+
+
+def _architecture(fields: Mapping[str, float], run_id: str) -> Architecture:
+    try:
+        return Architecture(
+            **{
+                name: bool(value) if name in _FLAGS else int(value)
+                for name, value in fields.items()
+            }
+        )
+    except InvalidInputError as error:
+        raise RunTableError(f"row {run_id!r}: {error}") from error
+
+
+def _check_unique_ids(run_ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for run_id in run_ids:
+        if run_id in seen:
+            raise RunTableError(
+                f"row {run_id!r} appears twice in column 'run_id'; names are unique"
+            )
+        seen.add(run_id)
+
+
+def _check_duplicates(columns: Mapping[str, np.ndarray], run_ids: Sequence[str]) -> None:
+    """Refuse a row that repeats another, loss included: one run counted twice narrows intervals."""
+    rows: dict[tuple[float, ...], str] = {}
+    for index, run_id in enumerate(run_ids):
+        key = tuple(float(columns[name][index]) for name in sorted(columns))
+        if key in rows:
+            raise RunTableError(
+                f"row {run_id!r} repeats row {rows[key]!r} in every column; remove one (a repeat "
+                f"with another seed has another loss)"
+            )
+        rows[key] = run_id

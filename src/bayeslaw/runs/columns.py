@@ -1,0 +1,60 @@
+"""The names a run table may use, and their units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Say what a column holds.
+
+    Attributes:
+        unit: Of its values.
+        meaning: In a few words.
+        is_count: Whether values are whole numbers.
+    """
+
+    unit: str
+    meaning: str
+    is_count: bool = False
+
+
+# What an architecture is built from, in `Architecture`'s own names.
+ARCHITECTURE_FIELDS = (
+    "n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "vocab_size",
+    "tied_embeddings", "gated_mlp", "qk_norm", "post_norm",
+)  # fmt: skip
+
+COLUMNS: Mapping[str, Column] = {
+    "n_params": Column("count", "all weights", True),
+    "n_params_body": Column("count", "all weights but embeddings and head", True),
+    "n_tokens": Column("count", "training tokens", True),
+    "loss_nats": Column("nats per token", "final loss of a finished schedule"),
+    "loss_stderr": Column("nats per token", "standard error of the loss"),
+    "cost_gpu_hours": Column("hour", "device-hours the run took"),
+    "n_layers": Column("count", "blocks", True),
+    "d_model": Column("count", "width of the residual stream", True),
+    "n_heads": Column("count", "query heads a layer", True),
+    "n_kv_heads": Column("count", "key and value heads a layer", True),
+    "head_dim": Column("count", "width of a head", True),
+    "d_ff": Column("count", "width of the MLP", True),
+    "vocab_size": Column("count", "rows of the embedding table", True),
+    "tied_embeddings": Column("0 or 1", "whether head and table are one", True),
+    "gated_mlp": Column("0 or 1", "three MLP matrices or two", True),
+    "qk_norm": Column("0 or 1", "whether queries and keys are normed", True),
+    "post_norm": Column("0 or 1", "whether blocks are normed after, too", True),
+    "mlp_attention_ratio": Column("ratio", "MLP weights over attention weights"),
+    "aspect_ratio": Column("ratio", "d_model / n_layers"),
+    "relative_width": Column("ratio", "d_model / sqrt(n_params_body)"),
+    "gqa_group": Column("count", "query heads that share a KV head", True),
+}
+"""Every column, by name."""
+
+# What follows from a shape, by `Architecture`'s property or field of that name.
+SHAPE_COLUMNS = (
+    *ARCHITECTURE_FIELDS,
+    "n_params", "n_params_body", "mlp_attention_ratio", "aspect_ratio", "relative_width",
+    "gqa_group",
+)  # fmt: skip
