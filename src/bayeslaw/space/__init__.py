@@ -1,14 +1,27 @@
 from bayeslaw.space.architecture import Architecture, TrainFlopsFormula
 from bayeslaw.space.candidate import Candidate
 from bayeslaw.space.device import BYTES_PER_VALUE, DEVICES, Device
+from bayeslaw.space.expression import Expression
+from bayeslaw.space.huggingface import from_huggingface, to_huggingface
+from bayeslaw.space.quantities import AXES, QUANTITIES
+from bayeslaw.space.search_space import FeasibleCount, SearchSpace
+from bayeslaw.space.target import Target
 from bayeslaw.space.workload import Workload
 
 __all__ = [
+    "AXES",
     "BYTES_PER_VALUE",
     "DEVICES",
+    "QUANTITIES",
     "Architecture",
     "Candidate",
     "Device",
+    "Expression",
+    "FeasibleCount",
+    "SearchSpace",
+    "Target",
     "TrainFlopsFormula",
     "Workload",
+    "from_huggingface",
+    "to_huggingface",
 ]

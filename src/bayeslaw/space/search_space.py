@@ -1,0 +1,320 @@
+"""The architectures and token budgets a lab would consider."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.errors import EmptySpaceError, InvalidInputError, UndecidedError
+from bayeslaw.space.architecture import Architecture
+from bayeslaw.space.axis import read_axis
+from bayeslaw.space.boxes import Cover, cover
+from bayeslaw.space.candidate import Candidate
+from bayeslaw.space.expression import Expression
+from bayeslaw.space.interval import Interval, Truth
+from bayeslaw.space.quantities import AXES, quantity
+from bayeslaw.space.workload import Workload
+
+_DEFAULT_AXES: Mapping[str, Any] = {
+    "tied_embeddings": False, "gated_mlp": True, "qk_norm": False, "post_norm": False,
+}  # fmt: skip
+_FLAGS = tuple(_DEFAULT_AXES)
+# Covers are refined in these steps; the first is enough for most spaces.
+_COVER_SIZES = (2_000, 20_000, 200_000)
+_ROUNDS_PER_COVER = 200
+_ROUNDS_WORTH_REFINING = 20
+# A Monte Carlo count with this many hits is off by about 2 %.
+_COUNT_DRAWS = 100_000
+_ENOUGH_HITS = 2_500
+
+
+@dataclass(frozen=True)
+class FeasibleCount:
+    """Say how many members meet all constraints.
+
+    Attributes:
+        low: Members certainly feasible [count].
+        high: Members not yet ruled out [count].
+        estimate: ``low == high`` when exact, else a Monte Carlo estimate [count].
+    """
+
+    low: int
+    high: int
+    estimate: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the count is proven."""
+        return self.low == self.high
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Describe a product of axes and the constraints its members must meet.
+
+    The product is never built: spaces of 10^12 members are counted, sampled and proven empty by
+    interval arithmetic.
+
+    Attributes:
+        axes: For every name in `AXES`: a value, a list of choices, or a range
+            ``{"min": 64, "max": 512, "step": 64}``. Flags default to a plain gated network.
+        constraints: Expressions over axes and derived quantities, such as
+            ``"n_params <= 1.05e9"``; heads divisible by KV heads is always required.
+        workload: What ``memory_gb`` refers to.
+        tensor_parallel: Heads, KV heads and ``d_ff`` must divide by it [count].
+
+    >>> space = SearchSpace(
+    ...     axes=dict(n_layers=[2, 4], d_model={"min": 64, "max": 256, "step": 64}, n_heads=[2, 4],
+    ...               n_kv_heads=[1, 2, 4], head_dim=32, d_ff=[128, 256], vocab_size=257,
+    ...               n_tokens=[1e6]),
+    ...     constraints=("n_params <= 300e3",))
+    >>> space.size, space.count().estimate
+    (96, 22.0)
+    """
+
+    axes: Mapping[str, Any]
+    constraints: tuple[str, ...] = ()
+    workload: Workload | None = None
+    tensor_parallel: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+        if unknown := sorted(set(self.axes) - set(AXES)):
+            raise InvalidInputError(f"unknown axes {unknown}; a space has {list(AXES)}")
+        if missing := sorted(set(AXES) - set(_DEFAULT_AXES) - set(self.axes)):
+            raise InvalidInputError(f"axes {missing} are missing; give a value or choices")
+        for expression in self._expressions:
+            if not expression.is_comparison:
+                raise InvalidInputError(
+                    f"constraint {expression.text!r} must compare, such as 'n_params <= 1e9'"
+                )
+        # Evaluated once at the door, so that an unknown name fails here and not at 3 am.
+        self._test({name: values[:1] for name, values in self._values.items()})
+
+    # --- questions ---------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Members of the product, constraints aside [count], exact."""
+        return math.prod(len(values) for values in self._all_values.values())
+
+    def is_empty(self) -> bool:
+        """Decide whether no member meets all constraints.
+
+        Raises:
+            UndecidedError: Neither a member nor a proof was found within the limits.
+        """
+        if any(not len(values) for values in self._values.values()):
+            return True
+        for current in self._covers():
+            if not len(current.first):
+                return True
+            if current.is_full.any() or len(self._draw(current, 8192, np.random.default_rng(0))):
+                return False
+        raise UndecidedError(
+            f"no member found and none excluded after {_COVER_SIZES[-1]} boxes; "
+            f"loosen one of {list(self.constraints)}, or list choices instead of ranges"
+        )
+
+    def count(self, seed: int = 0) -> FeasibleCount:
+        """Count the members that meet all constraints: exactly where boxes settle it."""
+        if self.is_empty():
+            return FeasibleCount(0, 0, 0.0)
+        for current in self._covers():
+            counts = current.exact_counts()
+            low = sum(c for c, full in zip(counts, current.is_full, strict=True) if full)
+            high = sum(counts)
+            if low == high:
+                return FeasibleCount(low, high, float(low))
+            open_boxes = current.undecided()
+            drawn = open_boxes.draw(_COUNT_DRAWS, np.random.default_rng(seed))
+            hits = int(self._test(self._columns(drawn)).sum())
+            estimate = low + hits / _COUNT_DRAWS * float(high - low)
+            if hits >= _ENOUGH_HITS:
+                return FeasibleCount(low, high, estimate)
+        return FeasibleCount(low, high, estimate)
+
+    def contains(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is a member and meets every constraint."""
+        return not self.violations(candidate)
+
+    def violations(self, candidate: Candidate) -> list[str]:
+        """List what keeps a candidate out of the space, in words."""
+        point = {**candidate.architecture.to_dict(), "n_tokens": candidate.n_tokens}
+        wrong = [
+            f"{name} = {point[name]} is not on its axis"
+            for name, values in self._all_values.items()
+            if float(point[name]) not in values
+        ]
+        columns = {name: np.array([float(value)]) for name, value in point.items()}
+        for expression in self._expressions:
+            if not self._holds(expression, columns).all():
+                wrong.append(f"{expression.text} does not hold")
+        return wrong
+
+    # --- members ------------------------------------------------------------------------------
+
+    def sample(self, n_candidates: int, seed: int = 0) -> list[Candidate]:
+        """Draw distinct members uniformly; all of them, shuffled, where there are fewer.
+
+        Raises:
+            EmptySpaceError: No member meets the constraints.
+            UndecidedError: Members are too rare to find.
+        """
+        rng = np.random.default_rng(seed)
+        if any(not len(values) for values in self._values.values()):
+            raise self._empty()
+        found = np.empty((0, len(self._values)), dtype=np.int64)
+        for current in self._covers():
+            if not len(current.first):
+                raise self._empty()
+            if current.is_exact and sum(current.exact_counts()) <= 2 * n_candidates:
+                found = rng.permutation(_members(current))
+                break
+            for round_number in range(1, _ROUNDS_PER_COVER + 1):
+                drawn = self._draw(current, max(1024, 2 * n_candidates), rng)
+                found = _distinct(np.concatenate([found, drawn]))
+                if len(found) >= n_candidates:
+                    return self._candidates(found[:n_candidates])
+                if len(found) / round_number < n_candidates / _ROUNDS_WORTH_REFINING:
+                    break  # members are rare in these boxes: finer ones pay
+        if not len(found):
+            raise UndecidedError(
+                f"no member found in {_COVER_SIZES[-1]} boxes; loosen one of {list(self.constraints)}"
+            )
+        return self._candidates(found[:n_candidates])
+
+    def where(self, *constraints: str) -> SearchSpace:
+        """Return the same space with more constraints."""
+        return replace(self, constraints=(*self.constraints, *constraints))
+
+    def with_axes(self, **axes: Any) -> SearchSpace:
+        """Return the same space with some axes replaced."""
+        return replace(self, axes={**self.axes, **axes})
+
+    # --- how ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _expressions(self) -> tuple[Expression, ...]:
+        texts = ["n_heads % n_kv_heads == 0", *self.constraints]
+        if self.tensor_parallel > 1:
+            texts += [
+                f"{n} % {self.tensor_parallel} == 0" for n in ("n_heads", "n_kv_heads", "d_ff")
+            ]
+        return tuple(Expression(text) for text in texts)
+
+    @cached_property
+    def _all_values(self) -> dict[str, np.ndarray]:
+        given = {**_DEFAULT_AXES, **self.axes}
+        return {name: read_axis(name, given[name], is_flag=name in _FLAGS) for name in AXES}
+
+    @cached_property
+    def _values(self) -> dict[str, np.ndarray]:
+        """Axis values that survive the constraints which mention only that axis."""
+        values = dict(self._all_values)
+        for expression in self._expressions:
+            if len(expression.names) == 1 and (name := next(iter(expression.names))) in values:
+                holds = np.broadcast_to(expression.evaluate(values), values[name].shape)
+                values[name] = values[name][holds]
+        return values
+
+    @cached_property
+    def _mentions(self) -> np.ndarray:
+        """Return whether a constraint depends on an axis, found by asking with that axis absent."""
+        table = np.zeros((len(self._expressions), len(AXES)), dtype=bool)
+        point = {name: values[:1] for name, values in self._all_values.items()}
+        for row, expression in enumerate(self._expressions):
+            recorder = _Recorder(point)
+            for name in expression.names:
+                quantity(name, recorder, self.workload)
+            table[row] = [name in recorder.asked for name in AXES]
+        return table
+
+    def _holds(self, expression: Expression, axes: Mapping[str, Any]) -> Any:
+        values = {name: quantity(name, axes, self.workload) for name in expression.names}
+        return expression.evaluate(values)
+
+    def _test(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        n_rows = len(next(iter(columns.values())))
+        holds = np.ones(n_rows, dtype=bool)
+        for expression in self._expressions:
+            holds &= self._holds(expression, columns)
+        return holds
+
+    def _judge(self, axes: Mapping[str, Interval]) -> list[Truth]:
+        return [self._holds(expression, axes) for expression in self._expressions]
+
+    @cached_property
+    def _cover(self) -> Cover:
+        return self._refine(_COVER_SIZES[0], None)
+
+    def _covers(self) -> Iterator[Cover]:
+        current = self._cover
+        yield current
+        for size in _COVER_SIZES[1:]:
+            current = self._refine(size, current)
+            yield current
+
+    def _refine(self, max_boxes: int, start: Cover | None) -> Cover:
+        return cover(self._values, self._judge, self._test, self._mentions, max_boxes, start)
+
+    def _draw(self, current: Cover, n_draws: int, rng: np.random.Generator) -> np.ndarray:
+        drawn = current.draw(n_draws, rng)
+        return drawn[self._test(self._columns(drawn))]
+
+    def _columns(self, members: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: axis[members[:, i]] for i, (name, axis) in enumerate(self._values.items())}
+
+    def _candidates(self, members: np.ndarray) -> list[Candidate]:
+        columns = {name: values.tolist() for name, values in self._columns(members).items()}
+        fields = [name for name in AXES if name != "n_tokens"]
+        return [
+            Candidate(
+                Architecture(
+                    **{
+                        n: bool(columns[n][i]) if n in _FLAGS else int(columns[n][i])
+                        for n in fields
+                    }
+                ),
+                int(columns["n_tokens"][i]),
+            )
+            for i in range(len(members))
+        ]
+
+    def _empty(self) -> EmptySpaceError:
+        return EmptySpaceError(
+            f"no member of this space meets all of {[e.text for e in self._expressions]}; "
+            f"loosen one, or widen the axes {sorted(self.axes)}"
+        )
+
+
+class _Recorder(dict[str, Any]):
+    """Axis values that remember which of them were read."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def _members(current: Cover) -> np.ndarray:
+    """Enumerate the members of all boxes: indices, shape ``(member, axis)``."""
+    blocks = []
+    for first, last in zip(current.first, current.last, strict=True):
+        grid = np.indices(last - first + 1).reshape(len(first), -1).T
+        blocks.append(grid + first)
+    return np.concatenate(blocks)
+
+
+def _distinct(members: np.ndarray) -> np.ndarray:
+    """Drop repeats, keeping the order in which members were first drawn."""
+    _, first_seen = np.unique(members, axis=0, return_index=True)
+    return members[np.sort(first_seen)]
