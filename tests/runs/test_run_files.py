@@ -69,7 +69,10 @@ BAD = [
     ("N,n_tokens,loss_nats\n1,1,1\n", "'N' may be n_params .* or n_params_body"),
     ("n_params,n_tokens\n1,1\n", "'loss_nats' .nats per token. is missing"),
     ("n_tokens,loss_nats\n1,1\n", "how large the networks are"),
-    ("n_params,n_tokens,loss_nats\n1,1,2\n2,1,\n", "row 'line 3', column 'loss_nats': '' is not a number"),
+    (
+        "n_params,n_tokens,loss_nats\n1,1,2\n2,1,\n",
+        "row 'line 3', column 'loss_nats': '' is not a number",
+    ),
     ("n_params,n_tokens,loss_nats\n1,1,nan\n", "row 'line 2', column 'loss_nats'"),
     ("n_params,n_tokens,loss_nats\n1,1,two\n", "row 'line 2', column 'loss_nats': 'two' is not a"),
     ("n_params,n_tokens,loss_nats\n0.97,1,2\n", "row 'line 2', column 'n_params'.*billion"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from bayeslaw.errors import InvalidInputError, StateError
@@ -135,6 +135,40 @@ class Run:
         if not reason:
             raise InvalidInputError(f"superseding run {self.run_id!r} needs a reason")
         return replace(self, superseded=reason)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Run:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            InvalidInputError: An unknown field, or a required one missing.
+
+        >>> run = Run("r1", n_tokens=1000, columns={"n_params": 1e6})
+        >>> Run.from_dict(run.to_dict()) == run
+        True
+        """
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise InvalidInputError(f"unknown run field(s) {unknown}; known are {sorted(known)}")
+        if missing := [name for name in ("run_id", "n_tokens") if name not in values]:
+            raise InvalidInputError(f"a run needs {missing}, got only {sorted(values)}")
+        if (status := values.get("status", "planned")) not in NEXT:
+            raise InvalidInputError(
+                f"run {values['run_id']!r}: status must be one of {list(NEXT)}, got {status!r}"
+            )
+        architecture = values.get("architecture")
+        return cls(
+            **{
+                **values,
+                "architecture": None
+                if architecture is None
+                else Architecture.from_dict(architecture),
+            }
+        )
 
     def _move(self, status: RunStatus, **changes: Any) -> Run:
         if status not in NEXT[self.status]:

@@ -1,0 +1,4 @@
+from bayeslaw.executors.local import LAB_COMMAND, LocalExecutor
+from bayeslaw.executors.protocol import Executor, JobHandle, JobPhase, JobState
+
+__all__ = ["LAB_COMMAND", "Executor", "JobHandle", "JobPhase", "JobState", "LocalExecutor"]

@@ -1,0 +1,227 @@
+"""Jobs as subprocesses of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
+from bayeslaw.executors.answers import failed, read_progress, read_result
+from bayeslaw.executors.process import STDERR_FILE, STDOUT_FILE
+from bayeslaw.executors.protocol import JobHandle, JobState
+from bayeslaw.executors.watched import RESULT_FILE, WatchedJob
+from bayeslaw.runs import Job, JobResult
+
+JOB_FILE = "job.json"
+
+LAB_COMMAND = (sys.executable, "-m", "bayeslaw.lab", JOB_FILE)
+
+# Libraries that would each start as many threads as there are cores. Measured: two jobs at
+# their default threads ran 20 times slower than at one thread each.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class LocalExecutor:
+    """Run jobs as subprocesses, so many at once, each with its share of the cores.
+
+    Any program that reads job.json and writes result.json next to it can be the lab. A job
+    outlives this process if that is killed, and is taken over when submitted again in its
+    folder. Used in a ``with`` block, jobs that still run are cancelled when the block is left,
+    be it by Ctrl-C or SIGTERM; a lab that checkpoints goes on from there when submitted again.
+
+    Nothing runs in the background: queued jobs start when `poll` is called.
+
+    Args:
+        slots: Jobs at once.
+        command: What to run in the job's folder; our own lab when left out.
+        threads: CPU threads a job may use; cores over slots when left out.
+        grace_seconds: How long a cancelled job may take to end by itself [s].
+
+    Raises:
+        InvalidInputError: No slot or thread, an empty command.
+    """
+
+    def __init__(
+        self,
+        slots: int = 1,
+        *,
+        command: Sequence[str] = LAB_COMMAND,
+        threads: int | None = None,
+        grace_seconds: float = 10.0,
+    ) -> None:
+        if slots < 1:
+            raise InvalidInputError(f"slots must be at least 1, got {slots}")
+        if threads is not None and threads < 1:
+            raise InvalidInputError(f"threads must be at least 1, got {threads}")
+        if isinstance(command, str) or not command:
+            raise InvalidInputError(f"command must be a list of words, got {command!r}")
+        self._slots = slots
+        self._command = tuple(command)
+        self._threads = threads or max(1, _cores() // slots)
+        self._grace_seconds = grace_seconds
+        self._jobs: dict[Path, WatchedJob] = {}
+        self._has_handler = False
+
+    @property
+    def slots(self) -> int:
+        """Jobs that run at once; more may be submitted, they queue."""
+        return self._slots
+
+    @property
+    def threads(self) -> int:
+        """CPU threads each job is given [count]."""
+        return self._threads
+
+    def __enter__(self) -> LocalExecutor:
+        # By default SIGTERM ends Python on the spot and no block is left in order. Somebody
+        # else's handler is respected.
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        ):
+            signal.signal(signal.SIGTERM, _exit_in_order)
+            self._has_handler = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.cancel_all()
+        finally:
+            if self._has_handler:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                self._has_handler = False
+            self.close()
+
+    def submit(self, job: Job, folder: Path) -> JobHandle:
+        """See that the job gets done in the folder, and return at once; see `Executor.submit`.
+
+        The job's ``threads`` become this executor's.
+        """
+        folder = folder.absolute()
+        job = replace(job, threads=self._threads)
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_same_job(job, folder)
+        handle = JobHandle(job.run_id, folder)
+        known = self._jobs.get(folder)
+        if known is not None and known.phase in ("queued", "running"):
+            return handle
+        entry = WatchedJob(job, folder)
+        if not entry.take_over():
+            partial = folder / f"{JOB_FILE}.partial"
+            job.write(partial)
+            partial.replace(folder / JOB_FILE)
+        self._jobs[folder] = entry
+        self._advance()
+        return handle
+
+    def poll(self, handle: JobHandle) -> JobState:
+        """Return how the job is doing, without waiting; see `Executor.poll`."""
+        entry = self._entry(handle)
+        self._advance()
+        return JobState(entry.phase, read_progress(entry.folder / STDOUT_FILE))
+
+    def cancel(self, handle: JobHandle) -> None:
+        """End the job and its children, politely first; see `Executor.cancel`."""
+        self._cancel([self._entry(handle)])
+
+    def cancel_all(self) -> None:
+        """End all jobs at once: together they get one grace."""
+        self._cancel(list(self._jobs.values()))
+
+    def collect(self, handle: JobHandle) -> JobResult:
+        """Return what the job answered; see `Executor.collect`."""
+        entry = self._entry(handle)
+        self._advance()
+        if entry.phase in ("queued", "running"):
+            raise StateError(f"job {handle.run_id!r} is {entry.phase}; poll it until it is over")
+        if entry.has_result:
+            return read_result(entry.folder / RESULT_FILE, entry.job, entry.seconds)
+        stderr = entry.folder / STDERR_FILE
+        return failed(entry.job, entry.reason, entry.seconds, stderr=stderr)
+
+    def close(self) -> None:
+        """Forget all jobs; those that run are left to finish and can be taken over."""
+        for entry in self._jobs.values():
+            entry.release()
+        self._jobs.clear()
+
+    def _entry(self, handle: JobHandle) -> WatchedJob:
+        entry = self._jobs.get(handle.folder)
+        if entry is None:
+            raise NotFoundError(
+                f"job {handle.run_id!r} was not submitted here; submit it in {handle.folder} "
+                f"(a job that runs or ran there is taken over, not doubled)"
+            )
+        return entry
+
+    def _advance(self) -> None:
+        """Notice what has ended, then start what fits into the free slots."""
+        for entry in self._jobs.values():
+            if entry.phase == "running" and not entry.is_alive:
+                entry.notice_end()
+        n_running = sum(entry.phase == "running" for entry in self._jobs.values())
+        for entry in self._jobs.values():
+            if entry.phase == "queued" and n_running < self._slots:
+                self._start(entry)
+                n_running += 1
+
+    def _start(self, entry: WatchedJob) -> None:
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(self._threads))}
+        entry.start(self._command, environment)
+
+    def _cancel(self, entries: Sequence[WatchedJob]) -> None:
+        for entry in entries:
+            if entry.phase == "queued":
+                entry.phase, entry.reason = "ended", "cancelled before it started"
+        running = [entry for entry in entries if entry.phase == "running" and entry.is_alive]
+        for entry in running:
+            entry.reason = "cancelled"
+            entry.signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._grace_seconds
+        while any(entry.is_alive for entry in running) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for entry in running:
+            entry.signal(signal.SIGKILL)
+            while entry.is_alive:  # not for long: nothing survives SIGKILL
+                time.sleep(0.01)
+            entry.notice_end()
+        # What ended may have been a launcher that found an earlier process at work.
+        if others := [entry for entry in running if entry.phase == "running"]:
+            self._cancel(others)
+
+
+def _check_same_job(job: Job, folder: Path) -> None:
+    path = folder / JOB_FILE
+    if not path.exists():
+        return
+    present = Job.read(path)
+    # How many threads it gets is ours to say and no part of what is asked for.
+    if replace(present, threads=job.threads) != job:
+        raise StateError(
+            f"{folder} holds another job ({present.kind} {present.run_id!r}); give job "
+            f"{job.run_id!r} a folder of its own, or the same content as before"
+        )
+
+
+def _cores() -> int:
+    # What this process may use; a container or taskset may grant less than there is.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _exit_in_order(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)

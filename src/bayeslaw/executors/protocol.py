@@ -1,0 +1,93 @@
+"""The port: how a study gets its jobs done, wherever that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from bayeslaw.runs import Job, JobResult
+
+JobPhase = Literal["queued", "running", "ended", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandle:
+    """Name a submitted job; whatever else is known of it lies in its folder.
+
+    Attributes:
+        run_id: Of the job.
+        folder: Where job.json, result.json and the job's output are.
+    """
+
+    run_id: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Say how a job is doing.
+
+    Attributes:
+        phase: ``queued``, ``running``, ``ended`` (it has an exit code or a result) or ``lost``
+            (it is gone without a trace; submitting it again is safe).
+        progress: What it last said on stdout, as JSON; empty when nothing yet.
+    """
+
+    phase: JobPhase
+    progress: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can be collected."""
+        return self.phase in ("ended", "lost")
+
+
+class Executor(Protocol):
+    """Run jobs; keep no state but what lies in their folders, so that a restart loses nothing."""
+
+    @property
+    def slots(self) -> int:
+        """Jobs that run at once; more may be submitted, they queue."""
+        ...
+
+    def submit(self, job: Job, folder: Path) -> JobHandle:
+        """See that the job gets done in the folder, and return at once.
+
+        Submitting a job again in its folder is how to go on after a crash: finished, it is not
+        run again; still running, it is taken over; dead, it is started again and may resume.
+
+        Raises:
+            StateError: The folder holds another job.
+            UnavailableError: This machine cannot run jobs this way.
+        """
+        ...
+
+    def poll(self, handle: JobHandle) -> JobState:
+        """Return how the job is doing, without waiting.
+
+        Raises:
+            NotFoundError: This executor was never given that job.
+        """
+        ...
+
+    def cancel(self, handle: JobHandle) -> None:
+        """End the job and its children, politely first; it is over when this returns.
+
+        Raises:
+            NotFoundError: This executor was never given that job.
+        """
+        ...
+
+    def collect(self, handle: JobHandle) -> JobResult:
+        """Return what the job answered; a job that answered nothing has failed, with the reason.
+
+        Raises:
+            NotFoundError: This executor was never given that job.
+            StateError: The job is not over.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what this executor holds; jobs that run are left to finish."""
+        ...

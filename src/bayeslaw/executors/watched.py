@@ -1,0 +1,131 @@
+"""One job on this machine: started or taken over, watched until it is over."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bayeslaw.executors.process import (
+    PID_FILE,
+    TAKEN,
+    ProcessMark,
+    forget_dead_mark,
+    launch,
+    read_mark,
+    signal_group,
+    start_time,
+)
+from bayeslaw.executors.protocol import JobPhase
+from bayeslaw.runs import Job
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(slots=True)
+class WatchedJob:
+    """Track a job's process: ``child`` if we started it, ``mark`` if somebody before us did.
+
+    Attributes:
+        job: What is asked for.
+        folder: Where.
+        phase: As far as noticed.
+        child: The process, if it is our child.
+        mark: The process, if it is not.
+        began: When it started [s since 1970].
+        seconds: How long it took, once it is over [s].
+        reason: Why it gave no result, once it is over.
+    """
+
+    job: Job
+    folder: Path
+    phase: JobPhase = "queued"
+    child: subprocess.Popen[bytes] | None = None
+    mark: ProcessMark | None = None
+    began: float = 0.0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its result.json is there."""
+        return (self.folder / RESULT_FILE).exists()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        if self.child is not None:
+            return self.child.poll() is None
+        return self.mark is not None and self.mark.is_alive
+
+    def take_over(self) -> bool:
+        """Take what an earlier process left: a running process or a result; say if there was."""
+        mark = read_mark(self.folder)
+        if mark is not None and mark.is_alive:
+            self.adopt(mark)
+        elif self.has_result:  # asked last: a process may end, with a result, as we look
+            self.phase = "ended"
+        return self.phase != "queued"
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start its process, unless one that an earlier driver started turns up after all."""
+        if self.take_over():
+            return
+        forget_dead_mark(self.folder)
+        self.began = time.time()
+        self.child = launch(command, self.folder, environment)
+        self.phase = "running"
+
+    def adopt(self, mark: ProcessMark) -> None:
+        """Watch a process that somebody else started for this job."""
+        self.phase, self.child, self.mark = "running", None, mark
+        self.began = (self.folder / PID_FILE).stat().st_mtime
+
+    def notice_end(self) -> None:
+        """Say how a process that is gone has ended."""
+        if self.child is None:
+            # Not our child, so its exit code is lost; a result speaks for itself.
+            phase: JobPhase = "ended" if self.has_result or self.reason else "lost"
+            self._conclude(phase, "its process is gone and left no result; exit code unknown")
+            return
+        code, mark = self.child.returncode, read_mark(self.folder)
+        if code != TAKEN or mark is None or mark.pid == self.child.pid:
+            self._conclude("ended", _exit_reason(code))
+            return
+        # A process that an earlier driver was just starting came first: that one is the job.
+        self.adopt(mark)
+        if not self.is_alive:
+            self.notice_end()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the job's processes, never somebody else's.
+
+        As long as a group has members its number is not given again; so a number that is in
+        use, but not by our process, says that the group is gone.
+        """
+        leader = self.child or self.mark
+        if leader is not None and (self.is_alive or start_time(leader.pid) is None):
+            signal_group(leader.pid, number)
+
+    def release(self) -> None:
+        """Let its process go on without us."""
+        if self.child is not None and self.child.returncode is None:
+            # Popen warns of a child nobody waits for; this one is meant to go on.
+            self.child.returncode = 0
+
+    def _conclude(self, phase: JobPhase, reason: str) -> None:
+        self.phase, self.seconds = phase, max(0.0, time.time() - self.began)
+        self.reason = self.reason or reason
+        # Data loaders and the like that the job left behind would eat the next one's cores.
+        self.signal(signal.SIGKILL)
+
+
+def _exit_reason(code: int) -> str:
+    if code >= 0:
+        return f"the lab exited with code {code} and wrote no {RESULT_FILE}"
+    name = signal.Signals(-code).name
+    hint = "; often the system had no memory left" if name == "SIGKILL" else ""
+    return f"the lab was ended by {name}{hint} and wrote no {RESULT_FILE}"

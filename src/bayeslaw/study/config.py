@@ -1,0 +1,185 @@
+"""What a study is about, as its YAML file says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bayeslaw.errors import InvalidInputError
+from bayeslaw.space import Architecture, SearchSpace, Target, Workload
+
+
+class _Section(BaseModel):
+    """A part of the file; a word that is not known is an error, so a typo is never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpaceSection(_Section):
+    """Architectures and token budgets that are considered at any scale.
+
+    Attributes:
+        axes: A value, choices or a range for each axis of `SearchSpace`.
+        constraints: What every member must meet.
+        tensor_parallel: What heads, KV heads and ``d_ff`` must divide by [count].
+    """
+
+    axes: dict[str, Any]
+    constraints: tuple[str, ...] = ()
+    tensor_parallel: int = 1
+
+
+class TrainSection(_Section):
+    """How runs are made, and which members may be run to learn from.
+
+    Attributes:
+        corpus: ``python-sources`` or a folder of text files.
+        corpus_bytes: How much text is taken at most [byte].
+        constraints: What keeps a run cheap, such as ``train_flops <= 1e12``.
+        recipe: Name in `bayeslaw.models.recipes.RECIPES`.
+        seq_len: Tokens of a training sequence [count].
+        device: ``cpu`` or ``cuda``.
+        precision: float32 or bfloat16.
+        attention: Name in the lab's attention registry.
+        command: Another lab's command line, run in the job's folder; ours when empty.
+    """
+
+    corpus: str = "python-sources"
+    corpus_bytes: Annotated[int, Field(gt=0)] = 40_000_000
+    constraints: tuple[str, ...] = ()
+    recipe: str = "tiny"
+    seq_len: Annotated[int, Field(gt=0)] = 128
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    attention: str = "sdpa_flash"
+    command: tuple[str, ...] = ()
+
+
+class TargetSection(_Section):
+    """See `bayeslaw.space.Target`."""
+
+    n_params: Annotated[int, Field(gt=0)]
+    n_tokens: Annotated[int, Field(gt=0)]
+    baseline: dict[str, Any]
+    tolerance: float = 0.05
+    objectives: tuple[str, ...] = ("-loss_nats", "-tpot_ms")
+    limits: tuple[str, ...] = ()
+
+
+class PlanSection(_Section):
+    """How much is run, and how the next runs are chosen.
+
+    Attributes:
+        initial_runs: Runs of the space-filling first set [count].
+        rounds: Rounds of model, plan and train after it [count].
+        runs_per_round: Runs chosen at once [count].
+        measured: Architectures timed, at the target and at the runs' scale [count].
+        pool: Candidates drawn from the space for each decision [count].
+        budget_gpu_hours: Device-hours that all runs together may take [h].
+        acquisition: Name in `bayeslaw.search.ACQUISITIONS`.
+        laws: Names in `bayeslaw.models.loss.LAWS`.
+    """
+
+    initial_runs: Annotated[int, Field(ge=1)] = 8
+    rounds: Annotated[int, Field(ge=0)] = 3
+    runs_per_round: Annotated[int, Field(ge=1)] = 2
+    measured: Annotated[int, Field(ge=4)] = 16
+    pool: Annotated[int, Field(ge=8)] = 512
+    budget_gpu_hours: Annotated[float, Field(gt=0)]
+    acquisition: str = "qlognehvi"
+    laws: tuple[str, ...] = ("conditional_multiplicative",)
+
+
+class ExecutorSection(_Section):
+    """Where jobs run.
+
+    Attributes:
+        name: ``local``: subprocesses of this machine.
+        slots: Jobs at once; threads are cores over slots [count].
+    """
+
+    name: Literal["local"] = "local"
+    slots: Annotated[int, Field(ge=1)] = 2
+
+
+class StudyConfig(_Section):
+    """One study: space, workload, target, and how to get there."""
+
+    name: str
+    space: SpaceSection
+    target: TargetSection
+    train: TrainSection = TrainSection()
+    plan: PlanSection
+    workload: dict[str, Any] = Field(default_factory=dict)
+    executor: ExecutorSection = ExecutorSection()
+    seed: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> StudyConfig:
+        """Read a YAML file, or say what is wrong with it and where."""
+        try:
+            content = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise InvalidInputError(f"cannot open {path}: {error}") from error
+        except yaml.YAMLError as error:
+            raise InvalidInputError(f"{path.name} is not YAML: {error}") from error
+        return cls.from_dict(content, source=path.name)
+
+    @classmethod
+    def from_dict(cls, content: Any, *, source: str = "study") -> StudyConfig:
+        """Check a parsed file, every noun in it included."""
+        try:
+            config = cls.model_validate(content)
+        except ValidationError as error:
+            lines = [
+                f"  {'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}"
+                for issue in error.errors()
+            ]
+            raise InvalidInputError(f"{source} is not a study:\n" + "\n".join(lines)) from error
+        _ = config.training_space, config.target_space
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content as JSON-ready values."""
+        return self.model_dump(mode="json")
+
+    @property
+    def serving(self) -> Workload:
+        """What the network must serve."""
+        return Workload.from_dict(self.workload)
+
+    @property
+    def full_space(self) -> SearchSpace:
+        """All members, at any scale."""
+        return SearchSpace(
+            axes=self.space.axes,
+            constraints=self.space.constraints,
+            workload=self.serving,
+            tensor_parallel=self.space.tensor_parallel,
+        )
+
+    @property
+    def training_space(self) -> SearchSpace:
+        """Members that may be run to learn from."""
+        return self.full_space.where(*self.train.constraints)
+
+    @property
+    def decision(self) -> Target:
+        """The target, with its baseline as an architecture."""
+        baseline = {"vocab_size": self.space.axes.get("vocab_size"), **self.target.baseline}
+        return Target(
+            n_params=self.target.n_params,
+            n_tokens=self.target.n_tokens,
+            baseline=Architecture.from_dict(baseline),
+            tolerance=self.target.tolerance,
+            objectives=self.target.objectives,
+            limits=self.target.limits,
+        )
+
+    @property
+    def target_space(self) -> SearchSpace:
+        """Members that would answer the target."""
+        return self.decision.candidates(self.full_space)

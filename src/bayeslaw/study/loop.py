@@ -1,0 +1,124 @@
+"""A whole study, from nothing to a checked recommendation.
+
+Every step looks at what the folder already holds before it acts, so that a loop that was killed
+goes on where it was when it is started again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bayeslaw.errors import LabError, NotFoundError
+from bayeslaw.runs import Run
+from bayeslaw.space import Architecture, Candidate
+from bayeslaw.study.pages import write_study_report
+from bayeslaw.study.study import Study
+from bayeslaw.study.summary import summarise
+
+
+def run_study(study: Study) -> dict[str, Any]:
+    """Run a study to its end and return its summary, which is also written to the folder.
+
+    Latencies are timed and a first set of runs trained; then, each round, laws are fitted by
+    Laplace, runs are chosen and trained; the last fit is NUTS. The recommended architecture and
+    the baseline are then trained at the target, and what was predicted is held against it.
+
+    Raises:
+        LabError: A check run failed, so the recommendation could not be checked.
+    """
+    plan = study.config.plan
+    _say(study, f"study {study.config.name}: timing networks")
+    with _timed(study, "time"):
+        study.measure_planned()
+    if not _of(study, "initial"):
+        _say(study, f"choosing {plan.initial_runs} first runs, spread over size, tokens and shape")
+        with _timed(study, "plan"):
+            study.plan_first_runs()
+    with _timed(study, "train"):
+        study.train()
+    for round_number in range(1, plan.rounds + 1):
+        _run_round(study, round_number)
+    chosen = _recommended(study)
+    if not _of(study, "check"):
+        study.plan_check(chosen)
+    _say(study, "checking: training the recommended architecture and the baseline at the target")
+    with _timed(study, "check"):
+        study.train()
+        failed = [run for run in _of(study, "check") if run.status != "done"]
+        if failed:
+            raise LabError(
+                "; ".join(f"check run {run.run_id} {run.status}: {run.reason}" for run in failed)
+            )
+        study.measure([chosen, study.config.decision.baseline_candidate], prefix="check")
+    with _timed(study, "report"):
+        _plan_ahead(study)
+        summary = summarise(study)
+        study.state.write_document("summary", summary)
+        write_study_report(study)
+    # Written last, so that it also counts the seconds the report took.
+    summary = summarise(study)
+    (study.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _run_round(study: Study, round_number: int) -> None:
+    chosen = [run for run in _of(study, "suggested") if run.record.get("round") == round_number]
+    if not chosen:
+        _say(
+            study, f"round {round_number} of {study.config.plan.rounds}: fitting and choosing runs"
+        )
+        with _timed(study, "fit"):
+            beliefs = study.beliefs(study.fit("laplace"))
+        with _timed(study, "plan"):
+            for suggestion in study.suggest(beliefs):
+                _say(study, suggestion.why)
+    with _timed(study, "train"):
+        study.train()
+
+
+def _recommended(study: Study) -> Candidate:
+    """Return what was recommended before, or recommend now, by NUTS."""
+    try:
+        chosen = study.state.document("recommendation").payload["chosen"]
+    except NotFoundError:
+        _say(study, "sampling the posterior (NUTS) and deciding")
+        with _timed(study, "fit"):
+            beliefs = study.beliefs(study.fit("nuts"))
+        with _timed(study, "recommend"):
+            chosen = study.recommend(beliefs).to_dict()["chosen"]
+    return Candidate(Architecture.from_dict(chosen["architecture"]), chosen["n_tokens"])
+
+
+def _plan_ahead(study: Study) -> None:
+    """Keep what the study would run next, without planning it."""
+    try:
+        study.state.document("next")
+    except NotFoundError:
+        beliefs = study.beliefs(study.posteriors())
+        suggestions = study.suggest(beliefs, keep=False)
+        study.state.write_document("next", [suggestion.to_dict() for suggestion in suggestions])
+
+
+def _of(study: Study, purpose: str) -> list[Run]:
+    return [run for run in study.runs if run.purpose == purpose]
+
+
+def _say(study: Study, text: str) -> None:
+    study.notify("step", {"text": text})
+
+
+@contextmanager
+def _timed(study: Study, step: str) -> Iterator[None]:
+    """Add a step's wall time to the study's; a step that is killed is not counted."""
+    began = time.monotonic()
+    yield
+    try:
+        seconds = study.state.document("seconds").payload
+    except NotFoundError:
+        seconds = {}
+    seconds[step] = seconds.get(step, 0.0) + time.monotonic() - began
+    study.state.write_document("seconds", seconds)

@@ -1,0 +1,118 @@
+"""Where beliefs are wired: runs and measurements in, suggestions and a recommendation out.
+
+Everything here is a pure function of a study's config, its runs and its measurements. JAX and
+torch come in here and nowhere below `study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from bayeslaw.models.costs import fit_cost
+from bayeslaw.models.latency import fit_latency
+from bayeslaw.models.loss import LAWS, Posterior, fit_law
+from bayeslaw.runs import Measurement, Run, RunTable
+from bayeslaw.search import (
+    Beliefs,
+    PredictiveEnsemble,
+    Recommendation,
+    Suggestion,
+    plan,
+    recommend,
+)
+from bayeslaw.space import Candidate
+from bayeslaw.study.config import StudyConfig
+
+FitMethod = Literal["map", "laplace", "nuts"]
+
+
+def fit_posteriors(
+    config: StudyConfig, runs: Iterable[Run], method: FitMethod = "laplace"
+) -> list[Posterior]:
+    """Fit every law of the study to the runs that are evidence."""
+    table = RunTable.from_runs(runs, source=config.name)
+    return [
+        fit_law(LAWS[name], table, method=method, seed=config.seed) for name in config.plan.laws
+    ]
+
+
+def form_beliefs(
+    config: StudyConfig,
+    posteriors: Sequence[Posterior],
+    runs: Iterable[Run],
+    measurements: Sequence[Measurement],
+) -> Beliefs:
+    """Put loss, latency and cost into one bundle; laws weigh equally."""
+    serving = config.serving
+    served = [m for m in measurements if m.workload == serving]
+    return Beliefs(
+        loss=PredictiveEnsemble.from_beliefs(posteriors, seed=config.seed),
+        latency=fit_latency(served, seed=config.seed) if served else None,
+        workload=serving,
+        cost=fit_cost(list(runs)),
+    )
+
+
+def first_candidates(config: StudyConfig) -> list[Candidate]:
+    """Choose the first set of runs: spread over size, tokens and shape."""
+    pool = config.training_space.sample(config.plan.pool, seed=config.seed)
+    return spread(pool, config.plan.initial_runs, seed=config.seed)
+
+
+def measured_candidates(config: StudyConfig) -> list[Candidate]:
+    """Choose the architectures to time: the baseline, the target's scale, and the runs' scale."""
+    n_target = (2 * config.plan.measured) // 3
+    target = config.target_space.sample(config.plan.pool, seed=config.seed)
+    small = config.training_space.sample(config.plan.pool, seed=config.seed)
+    chosen = [
+        config.decision.baseline_candidate,
+        *spread(target, n_target - 1, seed=config.seed),
+        *spread(small, config.plan.measured - n_target, seed=config.seed),
+    ]
+    distinct = {candidate.architecture: candidate for candidate in chosen}
+    return list(distinct.values())
+
+
+def spread(pool: Sequence[Candidate], n_candidates: int, seed: int) -> list[Candidate]:
+    """Choose members of a pool that are far from each other in size, tokens and shape."""
+    suggestions = plan(Beliefs(), pool, q=n_candidates, seed=seed, acquisition="space_filling")
+    return [suggestion.candidate for suggestion in suggestions]
+
+
+def suggest_runs(
+    config: StudyConfig,
+    beliefs: Beliefs,
+    runs: Sequence[Run],
+    *,
+    q: int,
+    budget_gpu_hours: float,
+    round_number: int,
+) -> list[Suggestion]:
+    """Choose the next runs from a fresh pool; never one that is done, failed or pending."""
+    pool = config.training_space.sample(config.plan.pool, seed=config.seed + round_number)
+    known = [run for run in runs if run.architecture is not None]
+    return plan(
+        beliefs,
+        pool,
+        done=[run for run in known if run.is_ended],
+        pending=[run for run in known if not run.is_ended],
+        q=q,
+        budget_gpu_hours=budget_gpu_hours,
+        seed=config.seed + round_number,
+        acquisition=config.plan.acquisition,
+        objectives=config.target.objectives,
+    )
+
+
+def recommend_architecture(config: StudyConfig, beliefs: Beliefs) -> Recommendation:
+    """Choose the architecture for the target."""
+    decision = config.decision
+    return recommend(
+        beliefs,
+        config.target_space.sample(config.plan.pool, seed=config.seed),
+        baseline=decision.baseline_candidate,
+        objectives=decision.objectives,
+        limits=tuple(limit.text for limit in decision.limit_expressions),
+        seed=config.seed,
+    )

@@ -1,0 +1,364 @@
+"""The one stateful object: a folder in which a study is advanced."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bayeslaw.errors import InvalidInputError, LabError, NotFoundError, StateError
+from bayeslaw.executors import LAB_COMMAND, Executor, JobHandle, LocalExecutor
+from bayeslaw.lab.corpus import build_corpus
+from bayeslaw.models.loss import Posterior
+from bayeslaw.models.recipes import RECIPES
+from bayeslaw.runs import Job, Measurement, Run, RunTable
+from bayeslaw.search import Beliefs, Recommendation, Suggestion
+from bayeslaw.space import Candidate
+from bayeslaw.study import planning
+from bayeslaw.study.config import StudyConfig
+from bayeslaw.study.opening import create_state, open_state
+
+Notify = Callable[[str, Mapping[str, Any]], None]
+"""Hears what happens: ``(kind, details)``, kinds are ``step``, ``progress`` and ``ended``."""
+
+_LEASE_SECONDS = 60.0
+_HEARTBEAT_SECONDS = 15.0
+_POLL_SECONDS = 0.1
+_MAX_LOST = 3
+
+
+@dataclass(frozen=True)
+class _Working:
+    """A job that a slot is busy with."""
+
+    run: Run
+    handle: JobHandle
+    beat: float
+    n_lost: int = 0
+
+
+class Study:
+    """Advance one study in its folder: measure, train, fit, suggest, recommend.
+
+    All state is in the folder (SQLite and files), and every change is durable before a method
+    returns, so a killed process loses nothing: open the folder again and call the same methods.
+
+    Args:
+        folder: What `Study.create` made.
+        notify: Hears of progress.
+
+    Raises:
+        NotFoundError: There is no study in that folder.
+    """
+
+    def __init__(self, folder: Path | str, *, notify: Notify | None = None) -> None:
+        self.folder = Path(folder)
+        self.state = open_state(self.folder)
+        self.config = StudyConfig.from_dict(self.state.config)
+        self.notify: Notify = notify or (lambda kind, details: None)
+
+    @classmethod
+    def create(
+        cls, folder: Path | str, config: StudyConfig, *, notify: Notify | None = None
+    ) -> Study:
+        """Begin a study in a folder, or open it if it was begun with this very config.
+
+        Raises:
+            StateError: The folder holds a study with another config.
+        """
+        create_state(folder, config)
+        return cls(folder, notify=notify)
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, in the order they were added."""
+        return self.state.runs()
+
+    @property
+    def table(self) -> RunTable:
+        """The runs that are evidence."""
+        return RunTable.from_runs(self.runs, source=self.config.name)
+
+    def plan_first_runs(self) -> list[Run]:
+        """Plan the space-filling first set."""
+        return self._plan_runs(planning.first_candidates(self.config), "initial")
+
+    def plan_check(self, recommended: Candidate) -> list[Run]:
+        """Plan what checks a recommendation: that architecture and the baseline, at the target."""
+        return self._plan_runs([recommended, self.config.decision.baseline_candidate], "check")
+
+    def suggest(
+        self, beliefs: Beliefs, n_runs: int | None = None, *, keep: bool = True
+    ) -> list[Suggestion]:
+        """Choose the next runs and plan them.
+
+        Args:
+            beliefs: From `beliefs`.
+            n_runs: How many; the config's ``runs_per_round`` when left out.
+            keep: Whether to plan them, or only say what they would be.
+        """
+        spent = self.state.spent_gpu_hours()
+        rounds = [run.record.get("round", 0) for run in self.runs if run.purpose == "suggested"]
+        round_number = 1 + max(rounds, default=0)
+        suggestions = planning.suggest_runs(
+            self.config,
+            beliefs,
+            self.runs,
+            q=n_runs or self.config.plan.runs_per_round,
+            budget_gpu_hours=self.config.plan.budget_gpu_hours - spent,
+            round_number=round_number,
+        )
+        if keep:
+            self._plan_runs(
+                [suggestion.candidate for suggestion in suggestions],
+                "suggested",
+                [{"round": round_number, "suggestion": s.to_dict()} for s in suggestions],
+            )
+        return suggestions
+
+    def train(self) -> list[Run]:
+        """Train every planned run, as many at once as the executor has slots; return them ended.
+
+        Interrupted (Ctrl-C, SIGTERM), running jobs are ended politely and their runs given back;
+        called again, they go on from their checkpoints.
+
+        Raises:
+            StateError: Another process is driving this study.
+        """
+        slots = self.config.executor.slots
+        workers = [f"local-{slot}" for slot in range(slots)]
+        ended: list[Run] = []
+        active: dict[str, _Working] = {}
+        if not self.state.pending():
+            return ended
+        with self._driving(), self._executor(slots) as executor:
+            self._build_corpus()
+            try:
+                while True:
+                    for worker in workers:
+                        if worker not in active and (
+                            run := self.state.lease(worker, _LEASE_SECONDS)
+                        ):
+                            active[worker] = self._start(executor, run)
+                    if not active:
+                        return ended
+                    time.sleep(_POLL_SECONDS)
+                    for worker in list(active):
+                        if run := self._look_after(executor, worker, active):
+                            ended.append(run)
+            except BaseException:
+                for worker, working in active.items():
+                    self.state.requeue(working.run.run_id, f"{worker} was interrupted")
+                raise
+
+    def _start(self, executor: Executor, run: Run) -> _Working:
+        handle = executor.submit(self.training_job(run), self._job_folder(run.run_id))
+        return _Working(run, handle, time.monotonic())
+
+    def _look_after(
+        self, executor: Executor, worker: str, active: dict[str, _Working]
+    ) -> Run | None:
+        """Keep a job's lease alive; return its run once it has ended."""
+        working = active[worker]
+        run, job = working.run, executor.poll(working.handle)
+        self.notify("progress", {"run_id": run.run_id, **job.progress})
+        if job.phase == "lost" and working.n_lost < _MAX_LOST:
+            # Taken over from an earlier process and gone without a result: it resumes.
+            active[worker] = replace(self._start(executor, run), n_lost=working.n_lost + 1)
+        elif job.is_over:
+            del active[worker]
+            done = self.state.complete(
+                run.run_id, executor.collect(working.handle), worker_id=worker
+            )
+            self.notify("ended", {"run": done})
+            return done
+        elif time.monotonic() - working.beat > _HEARTBEAT_SECONDS:
+            self.state.heartbeat(run.run_id, worker, _LEASE_SECONDS)
+            active[worker] = replace(working, beat=time.monotonic())
+        return None
+
+    def training_job(self, run: Run) -> Job:
+        """Return the job that trains a run, its hyper-parameters resolved by the recipe."""
+        if run.architecture is None:
+            raise InvalidInputError(
+                f"run {run.run_id!r} has no architecture, so it cannot be trained"
+            )
+        train = self.config.train
+        recipe = RECIPES[train.recipe]
+        return Job(
+            run_id=run.run_id,
+            kind="train",
+            architecture=run.architecture,
+            n_tokens=run.n_tokens,
+            hyperparameters=recipe(Candidate(run.architecture, run.n_tokens), train.seq_len),
+            corpus=str((self.folder / "corpus").resolve()),
+            device=train.device,
+            precision=train.precision,
+            attention=train.attention,
+            threads=self._threads,
+            seed=self.config.seed,
+        )
+
+    # --- latency ------------------------------------------------------------------------------
+
+    def measure(self, candidates: Sequence[Candidate], prefix: str = "m") -> list[Measurement]:
+        """Time architectures, one after the other so that they do not disturb each other.
+
+        Those that were timed under this prefix before are not timed again.
+        """
+        present = set(self.state.measurement_ids())
+        with self._driving(), self._executor(1) as executor:
+            for number, candidate in enumerate(candidates, start=1):
+                measurement_id = f"{prefix}{number:03d}"
+                self.notify(
+                    "step",
+                    {"text": f"timing {number} of {len(candidates)}: {candidate.architecture}"},
+                )
+                if measurement_id in present:
+                    continue
+                job = self._measuring_job(measurement_id, candidate)
+                handle = executor.submit(job, self._job_folder(measurement_id))
+                while not executor.poll(handle).is_over:
+                    time.sleep(_POLL_SECONDS / 5)
+                result = executor.collect(handle)
+                if result.measurement is None:
+                    raise LabError(f"timing {candidate.architecture} failed: {result.reason}")
+                self.state.add_measurement(
+                    result.measurement,
+                    measurement_id=measurement_id,
+                    cost_gpu_hours=result.seconds / 3600,
+                )
+        wanted = {f"{prefix}{number:03d}" for number in range(1, len(candidates) + 1)}
+        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
+        return [measurement for name, measurement in entries if name in wanted]
+
+    def measure_planned(self) -> list[Measurement]:
+        """Time the architectures that the latency surrogate learns from."""
+        return self.measure(planning.measured_candidates(self.config))
+
+    def _measuring_job(self, measurement_id: str, candidate: Candidate) -> Job:
+        return Job(
+            run_id=measurement_id,
+            kind="measure",
+            architecture=candidate.architecture,
+            workload=self.config.serving,
+            device=self.config.train.device,
+            attention=self.config.train.attention,
+            threads=self._threads,
+            seed=self.config.seed,
+        )
+
+    # --- beliefs ------------------------------------------------------------------------------
+
+    def fit(self, method: planning.FitMethod = "laplace") -> list[Posterior]:
+        """Fit the study's laws to the runs so far and keep the posteriors as NetCDF.
+
+        Only runs that chose the architecture are learnt from: those of a check are held out.
+        """
+        posteriors = planning.fit_posteriors(self.config, self._evidence, method)
+        folder = self.folder / "posteriors"
+        folder.mkdir(exist_ok=True)
+        for posterior in posteriors:
+            posterior.save(folder / f"{posterior.law.name}.nc")
+        return posteriors
+
+    def posteriors(self) -> list[Posterior]:
+        """Load the posteriors that the last `fit` kept.
+
+        Raises:
+            NotFoundError: Nothing was fitted, or runs have ended since.
+        """
+        fingerprint = RunTable.from_runs(self._evidence).fingerprint
+        found = []
+        for name in self.config.plan.laws:
+            path = self.folder / "posteriors" / f"{name}.nc"
+            if not path.exists():
+                raise NotFoundError(f"law {name!r} was not fitted yet; run `bayeslaw fit`")
+            posterior = Posterior.load(path)
+            if posterior.fingerprint != fingerprint:
+                raise NotFoundError(
+                    f"runs have ended since {name!r} was fitted; run `bayeslaw fit`"
+                )
+            found.append(posterior)
+        return found
+
+    def beliefs(self, posteriors: Sequence[Posterior]) -> Beliefs:
+        """Put loss, latency and cost into one bundle."""
+        return planning.form_beliefs(
+            self.config, posteriors, self._evidence, self._planned_measurements
+        )
+
+    def recommend(self, beliefs: Beliefs) -> Recommendation:
+        """Choose the architecture for the target and keep the choice."""
+        recommendation = planning.recommend_architecture(self.config, beliefs)
+        self.state.write_document("recommendation", recommendation.to_dict())
+        return recommendation
+
+    # --- parts --------------------------------------------------------------------------------
+
+    @property
+    def _evidence(self) -> list[Run]:
+        return [run for run in self.runs if run.purpose != "check"]
+
+    @property
+    def _planned_measurements(self) -> list[Measurement]:
+        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
+        return [measurement for name, measurement in entries if not name.startswith("check")]
+
+    def _plan_runs(
+        self,
+        candidates: Sequence[Candidate],
+        purpose: str,
+        records: Sequence[dict[str, Any]] | None = None,
+    ) -> list[Run]:
+        first = 1 + len(self.runs)
+        runs = [
+            Run(
+                run_id=f"r{first + i:04d}",
+                n_tokens=candidate.n_tokens,
+                architecture=candidate.architecture,
+                purpose=purpose,
+                record=records[i] if records else {},
+            )
+            for i, candidate in enumerate(candidates)
+        ]
+        self.state.add_runs(runs)
+        return runs
+
+    def _build_corpus(self) -> None:
+        train = self.config.train
+        self.notify("step", {"text": f"reading text from {train.corpus}"})
+        build_corpus(train.corpus, self.folder / "corpus", train.corpus_bytes)
+
+    @property
+    def _threads(self) -> int:
+        """CPU threads of one job: two jobs at default threads ran 20 times slower (measured)."""
+        return max(1, (os.cpu_count() or 1) // self.config.executor.slots)
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        """Keep a second process from driving the same folder; a crash lets go of it."""
+        with (self.folder / "driver.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StateError(
+                    f"another process is driving the study in {self.folder}; wait for it to end"
+                ) from None
+            yield
+
+    def _executor(self, slots: int) -> LocalExecutor:
+        command = self.config.train.command or LAB_COMMAND
+        return LocalExecutor(slots, command=command, threads=self._threads)
+
+    def _job_folder(self, name: str) -> Path:
+        folder = self.folder / "jobs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
