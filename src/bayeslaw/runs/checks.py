@@ -111,12 +111,7 @@ def _with_shape(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[
 
 def _architecture(fields: Mapping[str, float], run_id: str) -> Architecture:
     try:
-        return Architecture(
-            **{
-                name: bool(value) if name in _FLAGS else int(value)
-                for name, value in fields.items()
-            }
-        )
+        return Architecture.from_numbers(fields)
     except InvalidInputError as error:
         raise RunTableError(f"row {run_id!r}: {error}") from error
 

@@ -99,14 +99,15 @@ def read_runs(
         _check_mapping(ours, source, frame, path)
     mapped = {source.name for source in columns.values()}
     data: dict[str, np.ndarray] = {
-        ours: _convert(frame[source.name], ours, source) for ours, source in columns.items()
+        ours: _convert(frame[source.name].to_numpy(), ours, source)
+        for ours, source in columns.items()
     }
     unknown = []
     for header in frame.columns:
         if header in mapped or header in ignore or header == "run_id":
             continue
         if header in COLUMNS and header not in data:
-            data[header] = _convert(frame[header], header, ColumnSource(header))
+            data[header] = _convert(frame[header].to_numpy(), header, ColumnSource(header))
         elif "*" not in ignore:
             unknown.append(str(header))
     if unknown:
@@ -182,12 +183,20 @@ def _check_mapping(ours: str, source: ColumnSource, frame: pd.DataFrame, path: P
         )
 
 
-def _convert(values: pd.Series, ours: str, source: ColumnSource) -> np.ndarray:
+def _convert(values: np.ndarray, ours: str, source: ColumnSource) -> np.ndarray:
     if COLUMNS[ours].unit == "0 or 1":
         words = {"true": "1", "false": "0"}
         return np.array([words.get(str(value).lower(), value) for value in values])
     factor = UNITS[source.unit]
     if factor == 1.0:
-        return values.to_numpy()
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64) * factor
+        return values
+    # A cell that is no number becomes NaN here and is refused, by row, at the table's door.
+    numbers = np.array([_to_float(value) for value in values]) * factor
     return np.round(numbers) if COLUMNS[ours].is_count else numbers
+
+
+def _to_float(value: object) -> float:
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return float("nan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -247,6 +248,15 @@ class Architecture:
         if missing := required - set(values):
             raise InvalidInputError(f"architecture lacks field(s) {sorted(missing)}")
         return cls(**values)
+
+    @classmethod
+    def from_numbers(cls, values: Mapping[str, float]) -> Architecture:
+        """Build one from a table's numbers: counts as floats, flags as 0 or 1; others are ignored."""
+        read: dict[str, Any] = {
+            field.name: (bool if field.type == "bool" else int)(values[field.name])
+            for field in fields(cls)
+        }
+        return cls(**read)
 
     def __str__(self) -> str:
         """Say the shape in one line: ``L16 d2048 h32/8x64 ff8192``."""

@@ -141,7 +141,7 @@ def _decide(
     always, possibly = _judged(first, last, axes, judge)
     alive = possibly.all(axis=1)
     first, last, always = first[alive], last[alive], always[alive]
-    is_full = always.all(axis=1)
+    is_full: np.ndarray = always.all(axis=1)
     # Where every axis that an open constraint mentions is down to one value, one member speaks
     # for the whole box.
     relevant = (~always @ mentions) > 0
@@ -153,7 +153,8 @@ def _decide(
         holds = np.zeros(len(first), dtype=bool)
         holds[is_point] = test(members)
         keep = ~is_point | holds
-        first, last, is_full = first[keep], last[keep], (is_full | is_point)[keep]
+        first, last = first[keep], last[keep]
+        is_full = np.logical_or(is_full, is_point)[keep]
     return first, last, is_full
 
 

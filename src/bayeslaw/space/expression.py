@@ -35,9 +35,9 @@ _ARITHMETIC: Mapping[type, Callable[[Any, Any], Any]] = {
 
 
 def _equal(left: Any, right: Any) -> Any:
-    if isinstance(right, Interval) and not isinstance(left, Interval):
-        left, right = right, left
-    return left.equals(right) if isinstance(left, Interval) else np.equal(left, right)
+    if isinstance(left, Interval):
+        return left.equals(right)
+    return right.equals(left) if isinstance(right, Interval) else np.equal(left, right)
 
 
 _COMPARISONS: Mapping[type, Callable[[Any, Any], Any]] = {

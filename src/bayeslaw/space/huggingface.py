@@ -62,8 +62,8 @@ def from_huggingface(config: Mapping[str, Any] | Path) -> Architecture:
     4
     """
     if isinstance(config, Path):
-        config = json.loads(config.read_text())
-    model_type = config.get("model_type")
+        return from_huggingface(json.loads(config.read_text()))
+    model_type = str(config.get("model_type"))
     if model_type not in FAMILIES:
         raise InvalidInputError(
             f"model_type {model_type!r} is not read; known are {sorted(FAMILIES)}"

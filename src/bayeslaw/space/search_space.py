@@ -271,20 +271,9 @@ class SearchSpace:
         return {name: axis[members[:, i]] for i, (name, axis) in enumerate(self._values.items())}
 
     def _candidates(self, members: np.ndarray) -> list[Candidate]:
-        columns = {name: values.tolist() for name, values in self._columns(members).items()}
-        fields = [name for name in AXES if name != "n_tokens"]
-        return [
-            Candidate(
-                Architecture(
-                    **{
-                        n: bool(columns[n][i]) if n in _FLAGS else int(columns[n][i])
-                        for n in fields
-                    }
-                ),
-                int(columns["n_tokens"][i]),
-            )
-            for i in range(len(members))
-        ]
+        rows = zip(*(column.tolist() for column in self._columns(members).values()), strict=True)
+        named: Iterator[dict[str, float]] = (dict(zip(AXES, row, strict=True)) for row in rows)
+        return [Candidate(Architecture.from_numbers(row), int(row["n_tokens"])) for row in named]
 
     def _empty(self) -> EmptySpaceError:
         return EmptySpaceError(

@@ -7,7 +7,6 @@ from bayeslaw.space import Architecture
 from bayeslaw.study.state import StudyState
 
 _OF_THE_RUN = ("n_tokens", "loss_nats", "loss_stderr", "cost_gpu_hours")
-_FLAGS = ("tied_embeddings", "gated_mlp", "qk_norm", "post_norm")
 
 
 def import_table(state: StudyState, table: RunTable) -> list[str]:
@@ -25,9 +24,7 @@ def _imported(table: RunTable, row: int) -> Run:
     values = {name: float(table[name][row]) for name in table}
     architecture = None
     if all(name in values for name in ARCHITECTURE_FIELDS):
-        architecture = Architecture(
-            **{n: bool(values[n]) if n in _FLAGS else int(values[n]) for n in ARCHITECTURE_FIELDS}
-        )
+        architecture = Architecture.from_numbers(values)
     run = Run(
         run_id=table.run_ids[row],
         n_tokens=int(values["n_tokens"]),

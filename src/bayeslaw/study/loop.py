@@ -87,7 +87,7 @@ def _recommended(study: Study) -> Candidate:
     except NotFoundError:
         _say(study, "sampling the posterior (NUTS) and deciding")
         with _timed(study, "fit"):
-            beliefs = study.beliefs(study.fit("nuts"))
+            beliefs = study.beliefs(study.fit("nuts"), n_members=1000)
         with _timed(study, "recommend"):
             chosen = study.recommend(beliefs).to_dict()["chosen"]
     return Candidate(Architecture.from_dict(chosen["architecture"]), chosen["n_tokens"])

@@ -42,15 +42,25 @@ def form_beliefs(
     posteriors: Sequence[Posterior],
     runs: Iterable[Run],
     measurements: Sequence[Measurement],
+    *,
+    n_members: int = 256,
 ) -> Beliefs:
-    """Put loss, latency and cost into one bundle; laws weigh equally."""
+    """Put loss, latency and cost into one bundle; laws weigh equally.
+
+    Args:
+        config: Of the study.
+        posteriors: One a law.
+        runs: What costs are learnt from.
+        measurements: What latency is learnt from; those of another workload are left out.
+        n_members: Draws of the losses, a thousand for a decision and fewer for a plan [count].
+    """
     serving = config.serving
     served = [m for m in measurements if m.workload == serving]
     return Beliefs(
-        loss=PredictiveEnsemble.from_beliefs(posteriors, seed=config.seed),
+        loss=PredictiveEnsemble.from_beliefs(posteriors, n_members=n_members, seed=config.seed),
         latency=fit_latency(served, seed=config.seed) if served else None,
         workload=serving,
-        cost=fit_cost(list(runs)),
+        cost=fit_cost(list(runs), seq_len=config.train.seq_len),
     )
 
 
@@ -91,6 +101,7 @@ def suggest_runs(
 ) -> list[Suggestion]:
     """Choose the next runs from a fresh pool; never one that is done, failed or pending."""
     pool = config.training_space.sample(config.plan.pool, seed=config.seed + round_number)
+    decision = config.decision
     known = [run for run in runs if run.architecture is not None]
     return plan(
         beliefs,
@@ -101,7 +112,9 @@ def suggest_runs(
         budget_gpu_hours=budget_gpu_hours,
         seed=config.seed + round_number,
         acquisition=config.plan.acquisition,
-        objectives=config.target.objectives,
+        objectives=decision.objectives,
+        limits=tuple(limit.text for limit in decision.limit_expressions),
+        baseline=decision.baseline_candidate,
     )
 
 

@@ -266,7 +266,7 @@ class Study:
         folder = self.folder / "posteriors"
         folder.mkdir(exist_ok=True)
         for posterior in posteriors:
-            posterior.save(folder / f"{posterior.law.name}.nc")
+            posterior.save(folder / f"{posterior.law_name}.nc")
         return posteriors
 
     def posteriors(self) -> list[Posterior]:
@@ -289,11 +289,12 @@ class Study:
             found.append(posterior)
         return found
 
-    def beliefs(self, posteriors: Sequence[Posterior]) -> Beliefs:
-        """Put loss, latency and cost into one bundle."""
+    def beliefs(self, posteriors: Sequence[Posterior], *, n_members: int = 256) -> Beliefs:
+        """Put loss, latency and cost into one bundle; decisions deserve about 1,000 members."""
         return planning.form_beliefs(
-            self.config, posteriors, self._evidence, self._planned_measurements
-        )
+            self.config, posteriors, self._evidence, self._planned_measurements,
+            n_members=n_members,
+        )  # fmt: skip
 
     def recommend(self, beliefs: Beliefs) -> Recommendation:
         """Choose the architecture for the target and keep the choice."""

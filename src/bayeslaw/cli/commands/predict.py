@@ -1,0 +1,99 @@
+"""``bayeslaw predict``: the loss of a network nobody has trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayeslaw.cli.options import AsJson, Columns, Ignore, Law, Method, Seed
+from bayeslaw.cli.output import print_json, print_notes, print_table
+from bayeslaw.errors import InvalidInputError
+
+
+def predict(
+    table: Annotated[Path, typer.Argument(help="Runs as .csv, .parquet or .jsonl.")],
+    n_tokens: Annotated[float, typer.Option("--n-tokens", help="Training tokens, such as 2e10.")],
+    n_params: Annotated[
+        float | None,
+        typer.Option("--n-params", help="Weights, counted as the fitted law does, such as 1e9."),
+    ] = None,
+    architecture: Annotated[
+        Path | None,
+        typer.Option("--architecture", help="A Hugging Face config.json, for laws with shape."),
+    ] = None,
+    law: Law = "chinchilla",
+    method: Method = "nuts",
+    level: Annotated[float, typer.Option("--level", help="Share of belief in the interval.")] = 0.9,
+    column: Columns = [],  # noqa: B006  (typer copies it)
+    ignore: Ignore = [],  # noqa: B006
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the final loss at a scale, with an interval, from a table of runs."""
+    import numpy as np
+
+    from bayeslaw.cli.tables import fit_table
+
+    if (n_params is None) == (architecture is None):
+        raise InvalidInputError("give either --n-params or --architecture (a config.json)")
+    for name, value in (("--n-tokens", n_tokens), ("--n-params", n_params)):
+        if value is not None and not value > 0:
+            raise InvalidInputError(f"{name} must be positive, got {value}")
+    posterior = fit_table(table, law, method, column, ignore, seed)
+    columns: dict[str, Any] = {"n_tokens": np.array([n_tokens])}
+    if architecture is not None:
+        from bayeslaw.runs import architecture_columns
+        from bayeslaw.space import from_huggingface
+
+        columns |= architecture_columns([from_huggingface(architecture)])
+    else:
+        columns[posterior.n_column] = np.array([n_params])
+    shape = [name for name in posterior.law.inputs if name not in columns]
+    if shape:
+        raise InvalidInputError(f"law {law!r} needs {shape}; give --architecture config.json")
+    answers = {
+        kind: posterior.predict(columns, level=level, new_run=kind == "new_run")
+        for kind in ("mean", "new_run")
+    }
+    notes = [*posterior.notes, *answers["new_run"].notes]
+    ratio = float(np.exp(answers["mean"].log_cost_distance[0]))
+    if as_json:
+        print_json(
+            {
+                "law": posterior.law_name,
+                "n_counted_as": posterior.n_column,
+                "method": posterior.method,
+                "n_params": float(columns[posterior.n_column][0]),
+                "n_tokens": n_tokens,
+                "level": level,
+                **{kind: _quantiles(answer) for kind, answer in answers.items()},
+                "cost_over_costliest_run": ratio,
+                "notes": [note.to_dict() for note in notes],
+            }
+        )
+        return
+    print_table(
+        f"{posterior.law_name} at {columns[posterior.n_column][0]:.4g} {posterior.n_column} and "
+        f"{n_tokens:.4g} tokens: {ratio:.3g}x the cost of the costliest run seen",
+        [
+            "final loss [nats per token]",
+            f"{50 - 50 * level:.3g} %",
+            "50 %",
+            f"{50 + 50 * level:.3g} %",
+        ],
+        [
+            [label, *_quantiles(answers[kind]).values()]
+            for kind, label in (("mean", "the law's curve"), ("new_run", "one new run"))
+        ],
+    )
+    print_notes(notes)
+
+
+def _quantiles(prediction: Any) -> dict[str, float]:
+    return {
+        "lower_nats": float(prediction.lower_nats[0]),
+        "median_nats": float(prediction.median_nats[0]),
+        "upper_nats": float(prediction.upper_nats[0]),
+    }

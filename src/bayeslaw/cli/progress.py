@@ -1,0 +1,82 @@
+"""Progress of a study on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bayeslaw.runs import Run
+
+
+class StudyProgress:
+    """Show steps as lines and each running job as a bar; silent when asked for JSON.
+
+    Use it in a ``with`` block and hand it to a `Study` as ``notify``.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._progress = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=silent,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._silent = silent
+
+    def __enter__(self) -> StudyProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, kind: str, details: Mapping[str, Any]) -> None:
+        """Hear of an event of a study."""
+        if self._silent:
+            return
+        if kind == "step":
+            self._progress.console.print(f"[bold]·[/bold] {details['text']}", highlight=False)
+        elif kind == "progress" and details.get("n_steps"):
+            self._show_bar(details)
+        elif kind == "ended":
+            self._show_ended(details["run"])
+
+    def _show_bar(self, details: Mapping[str, Any]) -> None:
+        run_id = details["run_id"]
+        if run_id not in self._bars:
+            self._bars[run_id] = self._progress.add_task(run_id, total=details["n_steps"], loss="")
+        loss = details.get("loss_nats")
+        self._progress.update(
+            self._bars[run_id],
+            completed=details.get("step", 0),
+            loss=f"{loss:.3f} nats/token" if loss is not None else "",
+        )
+
+    def _show_ended(self, run: Run) -> None:
+        if (bar := self._bars.pop(run.run_id, None)) is not None:
+            self._progress.remove_task(bar)
+        seconds = 3600 * (run.cost_gpu_hours or 0)
+        outcome = (
+            f"{run.loss_nats:.4f} nats/token"
+            if run.loss_nats is not None
+            else f"[red]{run.reason}[/red]"
+        )
+        self._progress.console.print(
+            f"    {run.run_id} {run.status}: {run.architecture}, {run.n_tokens:,} tokens, "
+            f"{outcome}, {seconds:.0f} s",
+            highlight=False,
+        )

@@ -1,0 +1,59 @@
+"""A recommendation and its check, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayeslaw.cli.output import console, interval, number, print_notes, print_table
+from bayeslaw.models.notes import Note
+
+
+def show_recommendation(content: Mapping[str, Any], n_shown: int) -> None:
+    """Print the chosen architecture, the baseline and the likeliest of the front."""
+    rows = [("recommended", content["chosen"])]
+    if content["baseline"] is not None:
+        rows.append(("baseline", content["baseline"]))
+    front = sorted(content["front"], key=lambda forecast: -forecast["p_pareto"])
+    rows += [("front", f) for f in front if f["architecture"] != rows[0][1]["architecture"]][
+        :n_shown
+    ]
+    print_table(
+        "at the target",
+        ["", "shape", "loss [nats/token]", "TTFT [ms]", "TPOT [ms]", "P(Pareto)", "P(feasible)",
+         "P(beats baseline)"],
+        [_row(label, forecast) for label, forecast in rows],
+        left=2,
+    )  # fmt: skip
+    console().print(content["rule"], highlight=False)
+    print_notes(Note(**note) for note in content["notes"])
+
+
+def show_check(summary: Mapping[str, Any]) -> None:
+    """Print predicted intervals against what was measured."""
+    check, predicted = summary["check"], summary["recommendation"]
+    print_table(
+        f"check: trained at the target ({check['n_params']:,} weights, {check['n_tokens']:,} tokens)",
+        ["", "predicted, 90 %", "measured", "inside", "baseline measured"],
+        [
+            [label, interval({q: predicted[f"{key}_{q}"] for q in ("p05", "p50", "p95")}),
+             number(check[f"recommended_{key}"]), "yes" if check[inside] else "no",
+             number(check[f"baseline_{key}"])]
+            for label, key, inside in (
+                ("loss [nats/token]", "loss", "loss_inside_90"),
+                ("TPOT [ms]", "tpot_ms", "latency_inside_90"),
+            )
+        ],
+    )  # fmt: skip
+    console().print(f"{summary['seconds_total']:.0f} s in all", highlight=False)
+
+
+def _row(label: str, forecast: Mapping[str, Any]) -> list[Any]:
+    shape = forecast["architecture"]
+    return [
+        label,
+        f"L{shape['n_layers']} d{shape['d_model']} h{shape['n_heads']}/{shape['n_kv_heads']}"
+        f"x{shape['head_dim']} ff{shape['d_ff']}",
+        *(interval(forecast[key]) for key in ("loss_nats", "ttft_ms", "tpot_ms")),
+        *(forecast[key] for key in ("p_pareto", "p_feasible", "p_beats_baseline")),
+    ]

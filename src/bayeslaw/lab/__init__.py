@@ -1,0 +1,20 @@
+from bayeslaw.lab.attention import BACKENDS, AttentionBackend, attention_backend
+from bayeslaw.lab.corpus import Corpus, build_corpus
+from bayeslaw.lab.inference import local_device, measure
+from bayeslaw.lab.network import KVCache, Network
+from bayeslaw.lab.run_job import run_job
+from bayeslaw.lab.train import train
+
+__all__ = [
+    "BACKENDS",
+    "AttentionBackend",
+    "Corpus",
+    "KVCache",
+    "Network",
+    "attention_backend",
+    "build_corpus",
+    "local_device",
+    "measure",
+    "run_job",
+    "train",
+]

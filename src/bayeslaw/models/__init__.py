@@ -1,0 +1,3 @@
+from bayeslaw.models.notes import Note
+
+__all__ = ["Note"]

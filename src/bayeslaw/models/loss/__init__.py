@@ -1,0 +1,19 @@
+"""Loss laws and what runs say of them. jax loads when a law is fitted, not before."""
+
+from bayeslaw.models.loss.diagnostics import Diagnostics
+from bayeslaw.models.loss.fit import fit_law
+from bayeslaw.models.loss.identifiability import check_identifiability
+from bayeslaw.models.loss.laws import LAWS, Coefficient, LossLaw
+from bayeslaw.models.loss.posterior import Posterior
+from bayeslaw.models.loss.prediction import Prediction
+
+__all__ = [
+    "LAWS",
+    "Coefficient",
+    "Diagnostics",
+    "LossLaw",
+    "Posterior",
+    "Prediction",
+    "check_identifiability",
+    "fit_law",
+]

@@ -1,0 +1,163 @@
+"""Fit a law to runs: the way in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+
+from bayeslaw.errors import InvalidInputError, NotEnoughRunsError, UndecidedError
+from bayeslaw.models.loss.diagnostics import NO_DIAGNOSTICS, diagnose
+from bayeslaw.models.loss.discrepancy import draw_tau
+from bayeslaw.models.loss.evidence import Evidence, gather_evidence, padded
+from bayeslaw.models.loss.identifiability import check_identifiability
+from bayeslaw.models.loss.laws import LAWS, LossLaw
+from bayeslaw.models.loss.noise import log_likelihood, sigma_from_unconstrained
+from bayeslaw.models.loss.posterior import Method, Posterior
+from bayeslaw.models.notes import Note
+from bayeslaw.runs import RunTable
+
+if TYPE_CHECKING:
+    from bayeslaw.models.loss import sampling
+
+MIN_RUNS = 3
+
+
+def fit_law(
+    law: LossLaw,
+    table: RunTable,
+    *,
+    method: Method = "nuts",
+    seed: int = 0,
+    n_chains: int = 4,
+    n_warmup: int = 500,
+    n_draws: int | None = None,
+    progress: bool = False,
+) -> Posterior:
+    """Fit a law's coefficients to finished runs.
+
+    Log loss is the law's plus Student-t noise; cheap runs count less (`frontier_weights`); priors
+    are stated at the table's own reference point (`Coefficient`), so any tokenizer and scale will
+    do. Everything is float64 and follows from the seed.
+
+    Args:
+        law: A row of `LAWS`, or ``law.counting(...)`` of it.
+        table: Finished runs, with the columns that ``law.inputs`` names.
+        method: ``nuts`` (the reference; seconds), ``laplace`` (a Gaussian around the mode,
+            importance-resampled; a tenth of that) or ``map`` (the mode alone).
+        seed: Of starts, draws and discrepancy paths.
+        n_chains: NUTS chains.
+        n_warmup: NUTS draws a chain that adapt and are thrown away.
+        n_draws: Draws a chain (NUTS, 1,000 when left out) or in all (Laplace, 2,000).
+        progress: Whether to print each stage and its seconds to standard error.
+
+    Returns:
+        Draws with diagnostics and coded notes.
+
+    Raises:
+        NotEnoughRunsError: Fewer than 3 runs.
+        InvalidInputError: The table lacks a column, or an argument makes no sense.
+    """
+    _check(law, table, method, n_chains, n_warmup, n_draws)
+    # jax loads here and not at import: a posterior is read and used without it.
+    from bayeslaw.models.loss import sampling
+
+    notes = tuple(check_identifiability(law, table))
+    evidence = gather_evidence(law, table)
+    sample = sampling.sample(
+        law,
+        padded(evidence, law),
+        method=method,
+        seed=seed,
+        n_chains=n_chains,
+        n_warmup=n_warmup,
+        n_draws=n_draws or (1000 if method == "nuts" else 2000),
+        progress=progress,
+    )
+    return _posterior(law, table, evidence, sample, method, seed, notes)
+
+
+def _posterior(
+    law: LossLaw,
+    table: RunTable,
+    evidence: Evidence,
+    sample: sampling.Sample,
+    method: Method,
+    seed: int,
+    notes: tuple[Note, ...],
+) -> Posterior:
+    n_chains, n_draws, _ = sample.z.shape
+    flat = sample.z.reshape(n_chains * n_draws, -1)
+    draws = law.from_unconstrained(flat[:, :-1], evidence.log_reference, np)
+    sigma = sigma_from_unconstrained(flat[:, -1])
+    if not all(np.isfinite(values).all() for values in (*draws.values(), sigma)):
+        raise UndecidedError(
+            f"fitting law {law.name!r} gave draws that are not finite; check the units of the "
+            f"table's columns {list(law.inputs)}"
+        )
+    diagnostics = NO_DIAGNOSTICS
+    if method == "nuts":
+        diagnostics = diagnose(
+            {
+                name: values.reshape(n_chains, n_draws)
+                for name, values in {**draws, "sigma": sigma}.items()
+            },
+            sample.statistics["diverging"],
+            sample.statistics["n_steps"],
+        )
+    theta = {name: values[:, None] for name, values in draws.items()}
+    predicted = np.log(law(theta, evidence.columns))
+    n_total = n_chains * n_draws
+    return Posterior(
+        law_name=law.name,
+        n_column=law.n_column,
+        draws=draws,
+        sigma=sigma,
+        # A mode is one curve and claims no interval, so no discrepancy either.
+        tau=np.zeros(n_total) if method == "map" else draw_tau(n_total, seed=seed),
+        path_ids=np.arange(n_total),
+        n_chains=n_chains,
+        method=method,
+        seed=seed,
+        fingerprint=table.fingerprint,
+        max_cost_flops=float(evidence.cost_flops.max()),
+        n_runs=evidence.n_runs,
+        diagnostics=diagnostics,
+        notes=(*notes, *sample.notes, *diagnostics.notes(n_chains)),
+        fitted={
+            "loss_nats": evidence.loss_nats,
+            "weights": evidence.weights,
+            "log_likelihood": log_likelihood(np.log(evidence.loss_nats), predicted, sigma),
+            **evidence.columns,
+        },
+        sample_stats={name: values.reshape(n_total) for name, values in sample.statistics.items()},
+    )
+
+
+def _check(
+    law: LossLaw,
+    table: RunTable,
+    method: str,
+    n_chains: int,
+    n_warmup: int,
+    n_draws: int | None,
+) -> None:
+    if method not in get_args(Method):
+        raise InvalidInputError(f"method must be one of {get_args(Method)}, got {method!r}")
+    smallest = {"n_chains": (n_chains, 1), "n_warmup": (n_warmup, 0)}
+    if n_draws is not None:
+        smallest["n_draws"] = (n_draws, 4)
+    for name, (value, least) in smallest.items():
+        if value < least:
+            raise InvalidInputError(f"{name} must be at least {least}, got {value}")
+    if law.name not in LAWS or law != LAWS[law.name].counting(law.n_column):
+        raise InvalidInputError(
+            f"law {law.name!r} is not a row of LAWS, so its posterior could not be read back; add "
+            f"it to bayeslaw.models.loss.laws"
+        )
+    law.variables(table)
+    if len(table) < MIN_RUNS:
+        raise NotEnoughRunsError(
+            f"law {law.name!r} has {len(law.coefficients)} coefficients and needs at least "
+            f"{MIN_RUNS} finished runs, got {len(table)}; train more runs"
+        )

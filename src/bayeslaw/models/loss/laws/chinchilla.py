@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bayeslaw.models.loss.laws.coefficient import Coefficient
+from bayeslaw.models.loss.laws.law import Array, LossLaw
+
+BASE_COEFFICIENTS = (
+    Coefficient("E", "loss that no size or data removes", "floor", 1.0, 0.15),
+    Coefficient("A", "loss that size removes", "share", 0.4, 0.8, ("N", "alpha", 1.0)),
+    Coefficient("alpha", "how fast size removes it", "pure", 0.35, 0.4),
+    Coefficient("B", "loss that data removes", "share", 0.4, 0.8, ("D", "beta", 1.0)),
+    Coefficient("beta", "how fast data removes it", "pure", 0.35, 0.4),
+)
+"""Shared by every law around this base.
+
+Exponents: published total-N fits lie in 0.23-0.71 (Hoffmann .34/.28, Epoch .35/.37, Gemstones
+.29/.71, Gadre .26/.23, P2 .61), all within 1.8 prior standard deviations.
+"""
+
+
+def chinchilla(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> Array:
+    """Return ``E + A / N**alpha + B / D**beta`` [nats per token].
+
+    Source:
+        Hoffmann et al. (2022), arXiv:2203.15556, approach 3. N there counts all weights.
+    """
+    return (
+        theta["E"]
+        + theta["A"] / columns["N"] ** theta["alpha"]
+        + theta["B"] / columns["D"] ** theta["beta"]
+    )
+
+
+CHINCHILLA = LossLaw(
+    name="chinchilla",
+    inputs=("n_params", "n_tokens"),
+    letters=("N", "D"),
+    coefficients=BASE_COEFFICIENTS,
+    formula=chinchilla,
+    source="Hoffmann et al. (2022), arXiv:2203.15556, approach 3",
+)

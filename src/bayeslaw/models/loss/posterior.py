@@ -1,0 +1,225 @@
+"""What is believed of a law's coefficients after the runs; numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.diagnostics import NO_DIAGNOSTICS, Diagnostics
+from bayeslaw.models.loss.discrepancy import VALIDATED_COST_RATIO, discrepancy
+from bayeslaw.models.loss.evidence import as_columns, training_cost
+from bayeslaw.models.loss.laws import LAWS, Columns, LossLaw
+from bayeslaw.models.loss.noise import STUDENT_T_DOF
+from bayeslaw.models.loss.prediction import Prediction
+from bayeslaw.models.notes import Note
+
+Method = Literal["nuts", "laplace", "map"]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Hold draws of a law's coefficients given a run table, and everything needed to trust them.
+
+    Attributes:
+        law_name: Row of `LAWS`.
+        n_column: How N is counted: ``n_params`` or ``n_params_body``.
+        draws: Coefficient name to values ``(draw,)`` in the paper's units.
+        sigma: Scale of run-to-run noise in log loss ``(draw,)``.
+        tau: Scale of the discrepancy ``(draw,)``; see `bayeslaw.models.loss.discrepancy`.
+        path_ids: Which Brownian path each draw has ``(draw,)``.
+        n_chains: Chains, laid end to end in ``draws``.
+        method: ``nuts``, ``laplace`` or ``map``.
+        seed: Of everything random.
+        fingerprint: Of the run table it was fitted to.
+        max_cost_flops: ``6 N D`` of the costliest run seen.
+        n_runs: Runs fitted.
+        diagnostics: Of the sampler.
+        notes: Coded warnings of the fit.
+        fitted: What `save` keeps of the data: ``loss_nats``, ``weights``, ``log_likelihood``
+            ``(draw, run)`` and the law's inputs.
+        sample_stats: Of NUTS, each ``(draw,)``.
+    """
+
+    law_name: str
+    n_column: str
+    draws: Mapping[str, np.ndarray]
+    sigma: np.ndarray
+    tau: np.ndarray
+    path_ids: np.ndarray
+    n_chains: int
+    method: Method
+    seed: int
+    fingerprint: str
+    max_cost_flops: float
+    n_runs: int
+    diagnostics: Diagnostics = NO_DIAGNOSTICS
+    notes: tuple[Note, ...] = ()
+    fitted: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    sample_stats: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.sigma)
+
+    @property
+    def law(self) -> LossLaw:
+        """The law, counting N as the fit did."""
+        if self.law_name not in LAWS:
+            raise InvalidInputError(
+                f"no law {self.law_name!r} in this version; known are {sorted(LAWS)}"
+            )
+        return LAWS[self.law_name].counting(self.n_column)
+
+    def log_cost_distance(self, columns: Columns) -> np.ndarray:
+        """Return ``log(C / C_max)`` of each candidate, ``(candidate,)``; negative inside."""
+        cost = training_cost(self.law, as_columns(self.law, columns))
+        return np.log(cost / self.max_cost_flops)
+
+    def losses(self, columns: Columns, *, discrepancy: bool = True) -> np.ndarray:
+        """Return the loss of each candidate under each draw: one draw is one coherent curve.
+
+        Args:
+            columns: The law's inputs, each ``(candidate,)``, or a run table; more columns are
+                fine.
+            discrepancy: Whether curves carry the form's possible error beyond the runs.
+
+        Returns:
+            Loss without run-to-run noise [nats per token], ``(draw, candidate)``, float64.
+
+        Raises:
+            InvalidInputError: A column is missing or not positive.
+        """
+        inputs = as_columns(self.law, columns)
+        theta = {name: values[:, None] for name, values in self.draws.items()}
+        losses = np.asarray(self.law(theta, inputs))
+        if discrepancy:
+            losses = losses * np.exp(self._discrepancy(inputs))
+        return losses
+
+    def predict(
+        self,
+        columns: Columns,
+        *,
+        level: float = 0.9,
+        new_run: bool = True,
+        seed: int = 0,
+    ) -> Prediction:
+        """Predict the loss of each candidate with a central interval.
+
+        Args:
+            columns: The law's inputs, each ``(candidate,)``.
+            level: Share of belief inside the interval.
+            new_run: Whether to predict one more run (with noise) or the mean curve.
+            seed: Of the noise.
+
+        Returns:
+            Quantiles, distances and notes.
+        """
+        if not 0 < level < 1:
+            raise InvalidInputError(f"level must lie between 0 and 1, got {level}")
+        losses = self.losses(columns)
+        if new_run:
+            noise = np.random.default_rng([self.seed, seed]).standard_t(
+                STUDENT_T_DOF, size=losses.shape
+            )
+            losses = losses * np.exp(self.sigma[:, None] * noise)
+        tails = (1 - level) / 2
+        lower, median, upper = np.quantile(losses, [tails, 0.5, 1 - tails], axis=0)
+        distance = self.log_cost_distance(columns)
+        return Prediction(
+            level=level,
+            lower_nats=lower,
+            median_nats=median,
+            upper_nats=upper,
+            is_new_run=new_run,
+            log_cost_distance=distance,
+            notes=_distance_notes(distance),
+        )
+
+    def thin(self, n_draws: int) -> Posterior:
+        """Return evenly spaced draws, each with its own discrepancy path, as one chain.
+
+        R-hat and ESS stay those of the whole sample.
+        """
+        if not 1 <= n_draws <= len(self):
+            raise InvalidInputError(f"n_draws must lie in 1..{len(self)}, got {n_draws}")
+        kept = np.arange(n_draws) * len(self) // n_draws
+        fitted = dict(self.fitted)
+        if "log_likelihood" in fitted:
+            fitted["log_likelihood"] = fitted["log_likelihood"][kept]
+        return replace(
+            self,
+            draws={name: values[kept] for name, values in self.draws.items()},
+            sigma=self.sigma[kept],
+            tau=self.tau[kept],
+            path_ids=self.path_ids[kept],
+            n_chains=1,
+            fitted=fitted,
+            sample_stats={name: values[kept] for name, values in self.sample_stats.items()},
+        )
+
+    def summary(self) -> list[dict[str, float | str]]:
+        """Return a row a coefficient: mean, sd, 5/50/95 % quantiles and diagnostics."""
+        rows: list[dict[str, float | str]] = []
+        for name, values in {**self.draws, "sigma": self.sigma, "tau": self.tau}.items():
+            low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+            row = {
+                "name": name,
+                "mean": float(values.mean()),
+                "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+                "p05": float(low),
+                "p50": float(middle),
+                "p95": float(high),
+            }
+            if name in self.diagnostics.rhat:
+                row |= {
+                    "rhat": self.diagnostics.rhat[name],
+                    "ess_bulk": self.diagnostics.ess_bulk[name],
+                    "ess_tail": self.diagnostics.ess_tail[name],
+                }
+            rows.append(row)
+        return rows
+
+    def save(self, path: str | Path) -> Path:
+        """Write NetCDF that `arviz.from_netcdf` reads; an existing file is replaced whole."""
+        from bayeslaw.models.loss import arviz_bridge
+
+        return arviz_bridge.save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, *, fingerprint: str | None = None) -> Posterior:
+        """Read what `save` wrote.
+
+        Args:
+            path: The file.
+            fingerprint: Of the run table that it must have been fitted to, if given.
+
+        Raises:
+            InvalidInputError: Not such a file, an unknown law, another format version, or fitted to
+                other data.
+        """
+        from bayeslaw.models.loss import arviz_bridge
+
+        return arviz_bridge.load(Path(path), fingerprint=fingerprint)
+
+    def _discrepancy(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        distance = np.log(training_cost(self.law, inputs) / self.max_cost_flops)
+        return discrepancy(distance, self.tau, self.path_ids, seed=self.seed)
+
+
+def _distance_notes(log_cost_distance: np.ndarray) -> tuple[Note, ...]:
+    ratio = float(np.exp(log_cost_distance.max()))
+    if ratio <= VALIDATED_COST_RATIO:
+        return ()
+    return (
+        Note(
+            "outside_validated_distance",
+            "warning",
+            f"a candidate costs {ratio:.3g} times the costliest run; intervals were checked on "
+            f"public tables up to {VALIDATED_COST_RATIO:g} times: train a run nearer to it",
+        ),
+    )

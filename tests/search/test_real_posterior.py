@@ -1,0 +1,26 @@
+import numpy as np
+from search_world import finished, pool
+
+from bayeslaw.models.loss import LAWS, fit_law
+from bayeslaw.runs import RunTable
+from bayeslaw.search import Beliefs, PredictiveEnsemble, plan, recommend
+from bayeslaw.search.ensemble import candidate_columns
+from bayeslaw.space import Candidate
+
+
+def test_a_fitted_law_plans_and_recommends(known_world):
+    beliefs, _ = known_world
+    done = [finished(candidate, f"r{i}") for i, candidate in enumerate(pool(14, seed=11))]
+    posterior = fit_law(LAWS["chinchilla"], RunTable.from_runs(done), method="laplace", seed=0)
+    ensemble = PredictiveEnsemble.from_beliefs([posterior])
+    candidates = pool(40)
+    direct = posterior.losses(candidate_columns(candidates))[ensemble.rows[0]]
+    assert np.abs(ensemble.losses(candidates) - direct).max() <= 1e-12
+    known = Beliefs(ensemble, beliefs.latency, beliefs.workload, beliefs.cost)
+    target = [Candidate(c.architecture, 20_000_000) for c in pool(40, seed=2)]
+    for name in ("qlognehvi", "knowledge_gradient"):
+        found = plan(known, candidates, done=done, q=2, acquisition=name, target_candidates=target)
+        assert len(found) == 2
+    chosen = recommend(known, target, baseline=target[0]).chosen
+    assert chosen.loss_nats is not None
+    assert chosen.loss_nats["p05"] < chosen.loss_nats["p50"] < chosen.loss_nats["p95"]
