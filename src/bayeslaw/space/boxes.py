@@ -141,7 +141,7 @@ def _decide(
     always, possibly = _judged(first, last, axes, judge)
     alive = possibly.all(axis=1)
     first, last, always = first[alive], last[alive], always[alive]
-    is_full: np.ndarray = always.all(axis=1)
+    is_full = np.asarray(always.all(axis=1))
     # Where every axis that an open constraint mentions is down to one value, one member speaks
     # for the whole box.
     relevant = (~always @ mentions) > 0

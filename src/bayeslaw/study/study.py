@@ -239,6 +239,12 @@ class Study:
         entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
         return [measurement for name, measurement in entries if name in wanted]
 
+    @property
+    def measurements(self) -> list[Measurement]:
+        """What the latency surrogate learns from: all timings but those of a check."""
+        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
+        return [measurement for name, measurement in entries if not name.startswith("check")]
+
     def measure_planned(self) -> list[Measurement]:
         """Time the architectures that the latency surrogate learns from."""
         return self.measure(planning.measured_candidates(self.config))
@@ -292,7 +298,7 @@ class Study:
     def beliefs(self, posteriors: Sequence[Posterior], *, n_members: int = 256) -> Beliefs:
         """Put loss, latency and cost into one bundle; decisions deserve about 1,000 members."""
         return planning.form_beliefs(
-            self.config, posteriors, self._evidence, self._planned_measurements,
+            self.config, posteriors, self._evidence, self.measurements,
             n_members=n_members,
         )  # fmt: skip
 
@@ -307,11 +313,6 @@ class Study:
     @property
     def _evidence(self) -> list[Run]:
         return [run for run in self.runs if run.purpose != "check"]
-
-    @property
-    def _planned_measurements(self) -> list[Measurement]:
-        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
-        return [measurement for name, measurement in entries if not name.startswith("check")]
 
     def _plan_runs(
         self,

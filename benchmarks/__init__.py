@@ -1,0 +1,1 @@
+"""How every figure we claim is measured: ``python -m benchmarks.NAME [--quick] --json OUT``."""
