@@ -95,7 +95,9 @@ def test_posterior_notes_suggestions_and_spending_are_shown(content, page):
     assert all(note["message"] in page.text for _, note in content.notes)
     assert all(suggestion["why"] in page.text for suggestion in content.suggestions)
     assert (
-        "5 min 41 s" in page.text and "fit <nuts>" in page.text and "0.190 GPU-hours" in page.text
+        "5 min 41 s" in page.text
+        and "fit <nuts>" in page.text
+        and "0.190 device-hours" in page.text
     )
 
 

@@ -97,7 +97,7 @@ def test_a_suggestion_says_what_why_and_for_how_long(known_world):
     assert found.loss_nats["p05"] < found.loss_nats["p50"] < found.loss_nats["p95"]
     assert found.tpot_ms["p05"] < found.tpot_ms["p95"]
     assert found.value_per_hour == pytest.approx(found.value / found.cost_gpu_hours["p50"])
-    for part in ("nats/token", "ms/token", "GPU-", "extends the front", "keeps all limits"):
+    for part in ("nats/token", "ms/token", "device-", "extends the front", "keeps all limits"):
         assert part in found.why
     assert set(found.record["reference_point"]) == {"-loss_nats", "-tpot_ms"}
 

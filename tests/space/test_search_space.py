@@ -106,7 +106,6 @@ def test_a_space_of_1e13_members_answers_without_being_built():
     # In a process of its own, since the limit is on that process's memory. Time is printed, not
     # asserted: benchmarks measure time. The issue asks for < 2 s; alone it takes about 1 s.
     script = f"""
-import resource
 from bayeslaw.space import SearchSpace
 space = SearchSpace({HUGE!r}, ("0.95e9 <= n_params <= 1.05e9", "0.5 <= mlp_attention_ratio",
     "mlp_attention_ratio <= 5", "n_heads * head_dim == d_model"), tensor_parallel=4)
@@ -115,7 +114,8 @@ assert not space.is_empty()
 sample = space.sample(4096)
 assert len(set(sample)) == 4096
 assert all(space.contains(c) for c in sample)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# VmHWM and not ru_maxrss, which a child inherits from the (large) process that started it.
+print(next(int(x.split()[1]) for x in open("/proc/self/status") if x.startswith("VmHWM")) // 1024)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60

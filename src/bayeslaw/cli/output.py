@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bayeslaw.errors import BayeslawError
@@ -37,11 +38,11 @@ def print_table(
     title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
 ) -> None:
     """Print a table; the first ``left`` columns are text, the others numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
     for i, header in enumerate(headers):
-        table.add_column(header, justify="left" if i < left else "right", overflow="fold")
+        table.add_column(escape(header), justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(number(cell) for cell in row))
+        table.add_row(*(escape(number(cell)) for cell in row))
     console().print(table)
 
 

@@ -125,8 +125,8 @@ def gpu_hours(hours: float) -> str:
     """Return device time, in seconds where hours would be all zeros.
 
     >>> gpu_hours(0.004).replace(NBSP, " "), gpu_hours(12.3).replace(NBSP, " ")
-    ('14 GPU-seconds', '12.3 GPU-hours')
+    ('14 device-seconds', '12.3 device-hours')
     """
     if hours < 0.1:
-        return f"{hours * 3600:.2g}{NBSP}GPU-seconds"
-    return f"{significant(hours)}{NBSP}GPU-hours"
+        return f"{hours * 3600:.2g}{NBSP}device-seconds"
+    return f"{significant(hours)}{NBSP}device-hours"

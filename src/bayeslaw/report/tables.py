@@ -181,7 +181,7 @@ def suggestions_list(suggestions: Sequence[Mapping[str, Any]]) -> Html:
 def _cost(quantiles: Mapping[str, float]) -> str:
     """Return device time with its interval, in the unit that suits the upper end."""
     is_short = quantiles["p95"] < 0.1
-    scale, unit = (3600.0, "GPU-seconds") if is_short else (1.0, "GPU-hours")
+    scale, unit = (3600.0, "device-seconds") if is_short else (1.0, "device-hours")
     low, middle, high = (significant(scale * quantiles[key], 2) for key in ("p05", "p50", "p95"))
     return f"{middle}{NBSP}{unit} ({low}–{high})"
 

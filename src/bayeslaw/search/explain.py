@@ -50,10 +50,10 @@ def explain(
         )
     if way.needs_target:
         sentence += "; its loss would teach most about the choice at the target"
-        per = " for its GPU-hours" if hours is not None else ""
+        per = " for its device-hours" if hours is not None else ""
         return sentence + f"{per}, of {problem.n_candidates} candidates."
     sentence += "; " + _front(problem, objectives, row, taken)
-    per = " per GPU-hour" if hours is not None else ""
+    per = " per device-hour" if hours is not None else ""
     return sentence + f", the most expected gain{per} of {problem.n_candidates} candidates."
 
 
@@ -95,4 +95,4 @@ def _percent(probability: float) -> str:
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:.2g} GPU-hours" if hours >= 0.1 else f"{hours * 3600:.2g} GPU-seconds"
+    return f"{hours:.2g} device-hours" if hours >= 0.1 else f"{hours * 3600:.2g} device-seconds"

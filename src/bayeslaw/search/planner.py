@@ -41,7 +41,7 @@ def plan(
     target_candidates: Sequence[Candidate] = (),
     n_draws: int = 256,
 ) -> list[Suggestion]:
-    """Choose the runs that are worth most for their GPU-hours.
+    """Choose the runs that are worth most for their device-hours.
 
     Runs are chosen one after the other, each as if those before it were pending: the one with the
     most value per predicted (median) hour among those that the rest of the budget pays for. An
@@ -93,7 +93,7 @@ def plan(
     chosen = _choose(way, problem, hours, q, budget_gpu_hours)
     if len(chosen) < q:
         logger.warning(
-            "the budget of %s GPU-hours pays for %d of %d runs",
+            "the budget of %s device-hours pays for %d of %d runs",
             budget_gpu_hours,
             len(chosen),
             q,

@@ -11,7 +11,8 @@ from bayeslaw.study.study import Study
 def summarise(study: Study) -> dict[str, Any]:
     """Return runs, posterior, recommendation and check as JSON-ready values.
 
-    The check says whether the measured loss and latency of the recommended architecture fell
+    ``anchor_drift`` is how much slower the baseline's decode step was at the check than when
+    latency was learnt: far from 1, the machine was busy. The check says whether the measured loss and latency of the recommended architecture fell
     inside the 90 % intervals that were predicted before it was trained.
     """
     recommendation = study.state.document("recommendation").payload
@@ -81,6 +82,7 @@ def _check(study: Study, chosen: dict[str, Any]) -> dict[str, Any]:
         "baseline_tpot_ms": baseline_timed.tpot_ms,
         "loss_inside_90": _inside(recommended.loss_nats, chosen["loss_nats"]),
         "latency_inside_90": _inside(timed.tpot_ms, chosen["tpot_ms"]),
+        "anchor_drift": study.state.document("anchor_drift").payload,
         "seconds": [_seconds(recommended), _seconds(baseline)],
         "device": _device(timed),
     }

@@ -58,8 +58,19 @@ def _content(posterior: Any) -> dict[str, Any]:
         "n_runs": posterior.n_runs,
         "fingerprint": posterior.fingerprint,
         "coefficients": posterior.summary(),
-        "diagnostics": posterior.diagnostics.summary(),
+        "diagnostics": _diagnostics(posterior.diagnostics),
         "notes": [note.to_dict() for note in posterior.notes],
+    }
+
+
+def _diagnostics(diagnostics: Any) -> dict[str, Any] | None:
+    if not diagnostics.rhat:
+        return None  # only chains have them
+    return {
+        "max_rhat": diagnostics.max_rhat,
+        "min_ess_bulk": diagnostics.min_ess_bulk,
+        "min_ess_tail": diagnostics.min_ess_tail,
+        "divergences": diagnostics.divergences,
     }
 
 
