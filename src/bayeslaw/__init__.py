@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayeslaw.models.loss import LAWS, Posterior, fit_law
-    from bayeslaw.runs import RunTable
+    from bayeslaw.runs import RunTable, candidate_columns
     from bayeslaw.runs.files import read_runs, write_runs
-    from bayeslaw.space import Architecture, SearchSpace, Target, Workload
+    from bayeslaw.space import Architecture, Candidate, SearchSpace, Target, Workload
     from bayeslaw.study.config import StudyConfig
     from bayeslaw.study.loop import run_study
     from bayeslaw.study.study import Study
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "LAWS": "bayeslaw.models.loss",
     "Architecture": "bayeslaw.space",
+    "Candidate": "bayeslaw.space",
     "Posterior": "bayeslaw.models.loss",
     "RunTable": "bayeslaw.runs",
     "SearchSpace": "bayeslaw.space",
@@ -26,6 +27,7 @@ _HOMES = {
     "StudyConfig": "bayeslaw.study.config",
     "Target": "bayeslaw.space",
     "Workload": "bayeslaw.space",
+    "candidate_columns": "bayeslaw.runs",
     "fit_law": "bayeslaw.models.loss",
     "read_runs": "bayeslaw.runs.files",
     "run_study": "bayeslaw.study.loop",
@@ -35,6 +37,7 @@ _HOMES = {
 __all__ = [
     "LAWS",
     "Architecture",
+    "Candidate",
     "Posterior",
     "RunTable",
     "SearchSpace",
@@ -42,6 +45,7 @@ __all__ = [
     "StudyConfig",
     "Target",
     "Workload",
+    "candidate_columns",
     "fit_law",
     "read_runs",
     "run_study",

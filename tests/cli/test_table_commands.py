@@ -74,12 +74,28 @@ def test_predict_gives_an_interval_that_holds_the_truth_at_ten_times_the_cost(ba
 @pytest.mark.parametrize(
     ("words", "code", "match"),
     [
-        (("fit", "TABLE"), 2, "n_params (all weights) or n_params_body"),
+        (("fit", "TABLE"), 2, "n_params=params (all weights) or n_params_body=params"),
+        (("fit", "--folder", "nowhere"), 3, "no table was given"),
+        (("fti",), 2, "No such command"),
+        (("fit", "TABLE", "--method", "guess"), 2, "not one of"),
+        (("fit", "TABLE", *MAPPING, "--save", "nowhere/p.nc"), 2, "no folder nowhere"),
+        (("predict", "TABLE", "--n-params", "1e9"), 2, "Missing option '--n-tokens'"),
         (("fit", "absent.csv"), 2, "cannot open"),
         (("fit", "TABLE", "--law", "unheard", *MAPPING), 2, "no law 'unheard'"),
         (("fit", "TABLE", "--law", "conditional_additive", *MAPPING), 2, "relative_width"),
         (("predict", "TABLE", "--n-tokens", "1e9"), 2, "either --n-params or --architecture"),
         (("predict", "TABLE", "--n-tokens", "-1", "--n-params", "1e9"), 2, "must be positive"),
+        (
+            ("predict", "TABLE", "--n-tokens", "1", "--n-params", "1", "--level", "90"),
+            2,
+            "between 0 and 1",
+        ),
+        (
+            ("predict", "TABLE", "--n-tokens", "1", "--n-params", "1", "--law", "aspect_ratio"),
+            2,
+            "give --architecture",
+        ),
+        (("measure", "absent.json"), 2, "cannot read absent.json"),
         (("status", "--folder", "nowhere"), 3, "holds no study"),
         (("run", "unheard"), 3, "ships only"),
         (("observe", "r1"), 2, "exactly one of"),
@@ -109,11 +125,21 @@ def test_a_study_by_hand(bayeslaw, tmp_path):
     code, out, _ = bayeslaw("suggest", *folder, "--json")
     planned = json.loads(out)
     assert code == 0 and len(planned) == 8
+    code, _, err = bayeslaw("suggest", *folder)
+    assert code == 2 and "no run is done" in err
     for i, run in enumerate(planned):
         code, _, _ = bayeslaw(
             "observe", run["run_id"], "--loss-nats", 2 + 0.1 * i, "--cost-gpu-hours", 0.01, *folder
         )
         assert code == 0
+    again = ("observe", "r0001", "--cost-gpu-hours", 0.01, "--loss-nats")
+    assert bayeslaw(*again, 2.0, *folder)[0] == 0, "the same result twice changes nothing"
+    code, _, err = bayeslaw(*again, 1.5, *folder)
+    assert code == 4 and "the first result stands" in " ".join(err.split())
+    code, _, err = bayeslaw(*again, "nan", *folder)
+    assert code == 2 and "--failed" in err
+    code, out, _ = bayeslaw("export", tmp_path / "nowhere" / "runs.csv", *folder, "--json")
+    assert code == 2 and "nowhere" in json.loads(out)["error"]["message"]
     code, _, err = bayeslaw("observe", "r0001", "--failed", "too late", *folder)
     assert code == 4 and "done" in err
     assert bayeslaw("observe", "r0001", "--supersede", "wrong eval set", *folder)[0] == 0
@@ -124,6 +150,12 @@ def test_a_study_by_hand(bayeslaw, tmp_path):
     assert json.loads(out)["n_runs"] == 7
     other = ("--folder", tmp_path / "other")
     assert bayeslaw("init", "demo", *other)[0] == 0
+    shapeless = tmp_path / "shapeless.csv"
+    shapeless.write_text("n_params,n_tokens,loss_nats\n1000000,20000000,2.5\n")
+    code, _, err = bayeslaw("import", shapeless, *other)
+    assert code == 2 and "mlp_attention_ratio follows from" in " ".join(err.split())
+    code, _, err = bayeslaw("import", table, *other, "--ignore", "cost_gpu_hours")
+    assert code == 2 and "no cost_gpu_hours" in err
     code, out, _ = bayeslaw("import", table, *other, "--json")
     assert code == 0 and len(json.loads(out)["imported"]) == 7
     code, _, err = bayeslaw("import", table, *other)

@@ -26,7 +26,7 @@ def test_a_superseded_run_keeps_its_loss_but_is_no_evidence():
     assert retracted.loss_nats == 2.0
     other = Run("r2", n_tokens=9, architecture=SHAPE).complete(loss_nats=3.0, cost_gpu_hours=1)
     assert RunTable.from_runs([retracted, other]).run_ids == ("r2",)
-    with pytest.raises(RunTableError, match="nothing to fit"):
+    with pytest.raises(RunTableError, match="no evidence yet"):
         RunTable.from_runs([retracted, PLANNED])
     with pytest.raises(StateError, match="only a done run"):
         PLANNED.superseded_for("why not")

@@ -64,10 +64,30 @@ def test_a_shape_fills_in_everything_that_follows_from_it(tmp_path):
     assert table["mlp_attention_ratio"][0] == pytest.approx(4.8)
 
 
+def test_ratios_follow_from_a_shape_that_is_known_in_part(tmp_path):
+    path = write(
+        tmp_path, "n_params_body,d_model,n_layers,n_tokens,loss_nats\n1000000,500,10,1,2\n"
+    )
+    table = read_runs(path)
+    assert (table["aspect_ratio"][0], table["relative_width"][0]) == (50, 0.5)
+
+
+def test_counts_that_were_estimated_are_rounded_when_the_mapping_says_so(tmp_path):
+    path = write(tmp_path, "N,n_tokens,loss_nats\n1000000.4,10,2\n")
+    with pytest.raises(RunTableError, match="n_params=NAME:rounded"):
+        read_runs(path, columns={"n_params": ColumnSource("N")})
+    table = read_runs(path, columns={"n_params": "N:rounded"})
+    assert table["n_params"][0] == 1_000_000
+
+
 BAD = [
-    ("n_params,n_tokens,loss\n1,1,1\n", r"unknown column\(s\) \['loss'\].*loss_nats"),
-    ("N,n_tokens,loss_nats\n1,1,1\n", "'N' may be n_params .* or n_params_body"),
+    (
+        "n_params,n_tokens,loss\n1,1,1\n",
+        r"unknown column\(s\) \['loss'\](.|\n)*loss_nats=loss:bits",
+    ),
+    ("N,n_tokens,loss_nats\n1,1,1\n", "'N': perhaps --column n_params=N .* or n_params_body=N"),
     ("n_params,n_tokens\n1,1\n", "'loss_nats' .nats per token. is missing"),
+    ("n_params;n_tokens;loss_nats\n1;1;1\n", r"unknown column(.|\n)*semicolons"),
     ("n_tokens,loss_nats\n1,1\n", "how large the networks are"),
     (
         "n_params,n_tokens,loss_nats\n1,1,2\n2,1,\n",
@@ -87,6 +107,10 @@ BAD = [
         f"{SHAPE},n_tokens,loss_nats\n16,2048,32,7,64,8192,128256,1,1,10,2.8\n",
         "row 'line 2': n_heads must be a multiple",
     ),
+    (
+        "n_params,d_model,n_layers,aspect_ratio,n_tokens,loss_nats\n9,64,8,8,1,2\n9,64,8,9,1,2\n",
+        "row 'line 3', column 'aspect_ratio': 9 contradicts d_model and n_layers, which give 8",
+    ),
     ("", "not a readable"),
     ("n_params,n_tokens,loss_nats\n", "no rows"),
 ]
@@ -102,6 +126,7 @@ def test_a_wrong_table_is_refused_naming_row_and_column(text, match, tmp_path):
     ("mapping", "match"),
     [
         ("loss_nats=Loss:billion", "unit may be"),
+        ("loss_nats=Loss:rounded", "unit may be"),
         ("loss_nats=missing", "has no column 'missing'"),
         ("perplexity=Loss", "'perplexity' is not one of our columns"),
         ("loss_nats", "a column mapping is"),

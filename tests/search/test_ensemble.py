@@ -4,8 +4,8 @@ import torch
 from search_world import ChinchillaBelief, pool
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.runs import candidate_columns
 from bayeslaw.search import MemberSampler, PoolModel, PredictiveEnsemble
-from bayeslaw.search.ensemble import candidate_columns
 
 
 def test_what_botorch_sees_is_what_the_law_says():

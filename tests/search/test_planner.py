@@ -167,3 +167,18 @@ def test_a_plan_says_when_nothing_is_left_to_gain(known_world):
     (found,) = plan(beliefs, useless, done=done, limits="tpot_ms <= 0.001")
     assert found.value < 1e-6
     assert "nothing is expected to be gained" in found.why
+
+
+@pytest.mark.parametrize("acquisition", ["qlognehvi", "space_filling"])
+def test_a_failed_run_is_not_repeated_and_not_a_point_of_the_front(known_world, acquisition):
+    beliefs, _ = known_world
+    candidates = pool(24, seed=21)
+    best = plan(beliefs, candidates, q=1, seed=0, acquisition=acquisition)[0].candidate
+    failed = Run("bad", best.n_tokens, best.architecture).advance("running")
+    failed = failed.advance("failed", reason="diverged")
+    without = plan(
+        beliefs, [c for c in candidates if c != best], q=2, seed=0, acquisition=acquisition
+    )
+    again = plan(beliefs, candidates, done=[failed], q=2, seed=0, acquisition=acquisition)
+    assert [s.candidate for s in again] == [s.candidate for s in without]
+    assert best not in [s.candidate for s in again]

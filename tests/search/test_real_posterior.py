@@ -2,9 +2,8 @@ import numpy as np
 from search_world import finished, pool
 
 from bayeslaw.models.loss import LAWS, fit_law
-from bayeslaw.runs import RunTable
+from bayeslaw.runs import RunTable, candidate_columns
 from bayeslaw.search import Beliefs, PredictiveEnsemble, plan, recommend
-from bayeslaw.search.ensemble import candidate_columns
 from bayeslaw.space import Candidate
 
 

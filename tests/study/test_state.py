@@ -115,8 +115,7 @@ def test_a_measurement_added_twice_is_there_once(state):
     first = state.add_measurement(measurement(), cost_gpu_hours=0.5)
     assert state.add_measurement(measurement(), cost_gpu_hours=0.5) == first
     state.add_measurement(measurement(2.0), measurement_id="timing-2")
-    assert state.measurements() == [measurement(), measurement(2.0)]
-    assert state.measurement_ids() == [first, "timing-2"]
+    assert state.measurements() == {first: measurement(), "timing-2": measurement(2.0)}
     assert state.spent_gpu_hours() == 0.5
     with pytest.raises(StateError, match="timing-2"):
         state.add_measurement(measurement(3.0), measurement_id="timing-2")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from bayeslaw.cli.commands import (
     export,
@@ -23,7 +26,7 @@ from bayeslaw.cli.commands import (
     train,
 )
 from bayeslaw.cli.output import print_error
-from bayeslaw.errors import BayeslawError
+from bayeslaw.errors import BayeslawError, InvalidInputError
 
 app = typer.Typer(
     name="bayeslaw",
@@ -34,6 +37,25 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 bad input, 3 something is missing, 4 not possible in this "
     "state, 5 a run failed, 6 cannot tell, 130 interrupted (start it again to go on).",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"bayeslaw {metadata.version('bayeslaw')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
 
 _ANY_TABLE = "On anyone's table"
 _STUDY = "In a study"
@@ -55,11 +77,24 @@ app.command("export", rich_help_panel=_STUDY)(export.export)
 
 
 def main() -> None:
-    """Run the command line and exit with a code that means something."""
+    """Run the command line and exit with a code that means something.
+
+    With ``--json``, standard output is one JSON value whatever happens: an error that nobody
+    foresaw is told there too, and its traceback goes to standard error.
+    """
+    as_json = "--json" in sys.argv
     try:
-        app()
+        # Typer prints wrong usage for people by itself; a program is to get it as JSON.
+        sys.exit(app(standalone_mode=not as_json))
     except BayeslawError as error:
-        print_error(error, as_json="--json" in sys.argv)
+        print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
+    except (OSError, TyperException) as error:  # a folder that is missing, a word that is wrong
+        print_error(error, as_json=as_json)
+        sys.exit(InvalidInputError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if as_json:
+            print_error(error, as_json=True)
+        raise

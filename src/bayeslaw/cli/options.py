@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,5 +24,8 @@ Ignore = Annotated[
     list[str], typer.Option("--ignore", help="A file's column to leave out; '*' for all unknown.")
 ]
 Law = Annotated[str, typer.Option("--law", help="One of `bayeslaw laws`.")]
-Method = Annotated[str, typer.Option("--method", help="nuts, laplace or map.")]
+Method = Annotated[
+    Literal["nuts", "laplace", "map"],
+    typer.Option("--method", help="Sampled (seconds), Gaussian (faster), or the mode alone."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of every random choice.")]

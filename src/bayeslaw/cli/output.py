@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from bayeslaw.errors import BayeslawError
+WIDTH = 100
+"""Columns of a line where standard output is no terminal; every table fits into it."""
 
 
 def console() -> Console:
-    """Return a console on standard output; into a file or pipe, lines are wide enough for tables."""
-    return Console() if sys.stdout.isatty() else Console(width=140)
+    """Return a console on standard output."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
 def print_json(content: Any) -> None:
@@ -24,35 +27,46 @@ def print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def print_error(error: BayeslawError, *, as_json: bool) -> None:
+def print_error(error: Exception, *, as_json: bool) -> None:
     """Print an error, as JSON on standard output or for people on standard error."""
+    # Wrong usage keeps its words in an exception that does not print itself.
+    message = error.format_message() if hasattr(error, "format_message") else str(error)  # pyright: ignore[reportAttributeAccessIssue]
     if as_json:
-        print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+        print_json({"error": {"type": type(error).__name__, "message": message}})
     else:
-        stderr = Console(stderr=True)
-        stderr.print(f"[bold red]{type(error).__name__}[/bold red]: ", end="")
-        stderr.print(str(error), markup=False, highlight=False)
+        stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
+        stderr.print(
+            Text.assemble((type(error).__name__, "bold red"), f": {message}"), highlight=False
+        )
 
 
 def print_table(
     title: str, headers: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
 ) -> None:
     """Print a table; the first ``left`` columns are text, the others numbers."""
-    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    console().print(title, style="bold", markup=False, highlight=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style=""
+    )
     for i, header in enumerate(headers):
-        table.add_column(escape(header), justify="left" if i < left else "right", overflow="fold")
+        justify = "left" if i < left else "right"
+        table.add_column(escape(header), justify=justify, overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(escape(number(cell)) for cell in row))
     console().print(table)
 
 
 def print_notes(notes: Iterable[Any]) -> None:
-    """Print coded notes, worst first."""
+    """Print coded notes as a table, worst first."""
     colours = {"error": "red", "warning": "yellow", "info": "cyan"}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for column in ("severity", "code", "message"):
+        table.add_column(column, no_wrap=column != "message")
     for note in sorted(notes, key=lambda note: list(colours).index(note.severity)):
-        colour = colours[note.severity]
-        console().print(f"[{colour}]{note.severity} {note.code}[/{colour}]", end=" ")
-        console().print(note.message, markup=False, highlight=False)
+        severity = Text(note.severity, style=colours[note.severity])
+        table.add_row(severity, Text(note.code, style="bold"), Text(note.message))
+    if table.rows:
+        console().print(table)
 
 
 def number(value: Any) -> str:
@@ -70,9 +84,14 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
-def interval(quantiles: dict[str, float] | None, low: str = "p05", high: str = "p95") -> str:
+def interval(quantiles: dict[str, float] | None) -> str:
     """Return ``p50 [p05, p95]``, or a dash where nothing is believed."""
     if quantiles is None:
         return "-"
-    middle, *ends = (number(float(quantiles[key])) for key in ("p50", low, high))
+    middle, *ends = (number(float(quantiles[key])) for key in ("p50", "p05", "p95"))
     return f"{middle} [{ends[0]}, {ends[1]}]"
+
+
+def stacked(quantiles: dict[str, float] | None) -> str:
+    """Return an `interval` on two lines, for a table of many columns."""
+    return interval(quantiles).replace(" [", "\n[")

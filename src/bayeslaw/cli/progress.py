@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from bayeslaw.runs import Run
+
+
+@contextmanager
+def waiting(text: str, *, silent: bool) -> Iterator[None]:
+    """Show on a terminal that something of unknown length goes on, and for how long it has."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=silent or not sys.stderr.isatty(),
+    ) as progress:
+        progress.add_task(text, total=None)
+        yield
 
 
 class StudyProgress:
@@ -49,7 +74,9 @@ class StudyProgress:
         if self._silent:
             return
         if kind == "step":
-            self._progress.console.print(f"[bold]·[/bold] {details['text']}", highlight=False)
+            self._progress.console.print(
+                f"[bold]·[/bold] {escape(details['text'])}", highlight=False
+            )
         elif kind == "progress" and details.get("n_steps"):
             self._show_bar(details)
         elif kind == "ended":
@@ -73,7 +100,7 @@ class StudyProgress:
         outcome = (
             f"{run.loss_nats:.4f} nats/token"
             if run.loss_nats is not None
-            else f"[red]{run.reason}[/red]"
+            else f"[red]{escape(run.reason)}[/red]"
         )
         self._progress.console.print(
             f"    {run.run_id} {run.status}: {run.architecture}, {run.n_tokens:,} tokens, "

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bayeslaw.cli.output import console, interval, number, print_notes, print_table
+from bayeslaw.cli.output import console, interval, number, print_notes, print_table, stacked
 from bayeslaw.models.notes import Note
+from bayeslaw.space import Architecture
 
 
 def show_recommendation(content: Mapping[str, Any], n_shown: int) -> None:
     """Print the chosen architecture, the baseline and the likeliest of the front."""
-    rows = [("recommended", content["chosen"])]
+    rows = [("chosen", content["chosen"])]
     if content["baseline"] is not None:
         rows.append(("baseline", content["baseline"]))
     front = sorted(content["front"], key=lambda forecast: -forecast["p_pareto"])
@@ -19,13 +20,13 @@ def show_recommendation(content: Mapping[str, Any], n_shown: int) -> None:
         :n_shown
     ]
     print_table(
-        "at the target",
-        ["", "shape", "loss [nats/token]", "TTFT [ms]", "TPOT [ms]", "P(Pareto)", "P(feasible)",
-         "P(beats baseline)"],
+        "at the target: median [90 % interval], and the probability to be on the Pareto front, to "
+        "keep the limits, to beat the baseline's loss",
+        ["", "shape", "loss [nats]", "TTFT [ms]", "TPOT [ms]", "front", "limits", "beats"],
         [_row(label, forecast) for label, forecast in rows],
         left=2,
     )  # fmt: skip
-    console().print(content["rule"], highlight=False)
+    console().print(f"chosen for the {content['rule']}", markup=False, highlight=False)
     print_notes(Note(**note) for note in content["notes"])
 
 
@@ -49,11 +50,9 @@ def show_check(summary: Mapping[str, Any]) -> None:
 
 
 def _row(label: str, forecast: Mapping[str, Any]) -> list[Any]:
-    shape = forecast["architecture"]
     return [
         label,
-        f"L{shape['n_layers']} d{shape['d_model']} h{shape['n_heads']}/{shape['n_kv_heads']}"
-        f"x{shape['head_dim']} ff{shape['d_ff']}",
-        *(interval(forecast[key]) for key in ("loss_nats", "ttft_ms", "tpot_ms")),
+        str(Architecture.from_dict(forecast["architecture"])).replace(" ff", "\nff"),
+        *(stacked(forecast[key]) for key in ("loss_nats", "ttft_ms", "tpot_ms")),
         *(forecast[key] for key in ("p_pareto", "p_feasible", "p_beats_baseline")),
     ]

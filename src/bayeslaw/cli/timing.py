@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from bayeslaw.errors import InvalidInputError
 from bayeslaw.lab import measure
 from bayeslaw.runs import Job, Measurement
 from bayeslaw.space import Workload, from_huggingface
@@ -23,6 +24,8 @@ def time_configs(
     threads: int,
 ) -> list[Measurement]:
     """Time the networks of several ``config.json`` files, with random weights."""
+    if threads < 1:
+        raise InvalidInputError(f"threads must be at least 1, got {threads}")
     torch.set_num_threads(threads)
     workload = Workload(
         batch_size=batch_size,

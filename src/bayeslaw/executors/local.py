@@ -70,7 +70,7 @@ class LocalExecutor:
             raise InvalidInputError(f"command must be a list of words, got {command!r}")
         self._slots = slots
         self._command = tuple(command)
-        self._threads = threads or max(1, _cores() // slots)
+        self._threads = threads or max(1, available_cores() // slots)
         self._grace_seconds = grace_seconds
         self._jobs: dict[Path, WatchedJob] = {}
         self._has_handler = False
@@ -216,8 +216,8 @@ def _check_same_job(job: Job, folder: Path) -> None:
         )
 
 
-def _cores() -> int:
-    # What this process may use; a container or taskset may grant less than there is.
+def available_cores() -> int:
+    """Return the cores this process may use; a container or taskset may grant less than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -13,6 +13,7 @@ from typing import Any
 
 from bayeslaw.errors import BayeslawError, InvalidInputError
 from bayeslaw.lab.run_job import run_job
+from bayeslaw.lab.train.checkpoint import CHECKPOINT
 from bayeslaw.runs import Job
 
 RESULT = "result.json"
@@ -31,6 +32,8 @@ def main(arguments: list[str]) -> int:
         return InvalidInputError.exit_code
 
     run_job(job, path.parent, _print_line).write(path.parent / RESULT)
+    # Only now: killed between the last step and the result, a run goes on from its checkpoint.
+    (path.parent / CHECKPOINT).unlink(missing_ok=True)
     return 0
 
 

@@ -2,7 +2,7 @@ from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, SHAPE_COLUMNS, C
 from bayeslaw.runs.job import SCHEMA, Hyperparameters, Job, JobKind, JobResult
 from bayeslaw.runs.measurement import Measurement
 from bayeslaw.runs.run import Run, RunStatus
-from bayeslaw.runs.table import RunTable, architecture_columns
+from bayeslaw.runs.table import RunTable, architecture_columns, candidate_columns
 
 __all__ = [
     "ARCHITECTURE_FIELDS",
@@ -19,4 +19,5 @@ __all__ = [
     "RunStatus",
     "RunTable",
     "architecture_columns",
+    "candidate_columns",
 ]

@@ -13,6 +13,10 @@ from bayeslaw.space import Architecture
 _FLAGS = ("tied_embeddings", "gated_mlp", "qk_norm", "post_norm")
 _DEFAULTS = {"qk_norm": 0.0, "post_norm": 0.0}
 _ZERO_ALLOWED = (*_FLAGS, "loss_stderr", "cost_gpu_hours")
+_RATIOS = {
+    "aspect_ratio": ("d_model", "n_layers", 1.0),
+    "relative_width": ("d_model", "n_params_body", 0.5),
+}
 # A stated N may be rounded ("0.97B"); more than this contradicts the shape.
 N_TOLERANCE = 0.02
 
@@ -66,9 +70,9 @@ def _as_floats(name: str, values: np.ndarray, run_ids: Sequence[str]) -> np.ndar
     if COLUMNS[name].is_count and (uneven := floats != np.round(floats)).any():
         row = int(np.argmax(uneven))
         raise RunTableError(
-            f"row {run_ids[row]!r}, column {name!r}: {floats[row]} is not a whole number; counts "
-            f"are plain counts, not billions (map a file's column with its unit: "
-            f"--column {name}=NAME:billion)"
+            f"row {run_ids[row]!r}, column {name!r}: {floats[row]} is not a whole number; if it "
+            f"is in billions say --column {name}=NAME:billion, and if it was read off a plot or "
+            f"computed say --column {name}=NAME:rounded"
         )
     return floats
 
@@ -86,7 +90,7 @@ def _with_shape(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[
     given = {name for name in ARCHITECTURE_FIELDS if name in columns}
     needed = set(ARCHITECTURE_FIELDS) - set(_DEFAULTS)
     if not needed <= given:
-        return columns
+        return _with_ratios(columns, run_ids)
     shape = {
         name: columns[name] if name in columns else np.full(len(run_ids), _DEFAULTS[name])
         for name in ARCHITECTURE_FIELDS
@@ -107,6 +111,23 @@ def _with_shape(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[
                 )
             derived[name].append(exact)
     return {**columns, **{name: np.array(values) for name, values in derived.items()}}
+
+
+def _with_ratios(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Derive what follows from two columns alone, where a shape is known in part."""
+    columns = dict(columns)
+    for name, (above, below, power) in _RATIOS.items():
+        if above not in columns or below not in columns:
+            continue
+        exact = columns[above] / columns[below] ** power
+        stated = columns.setdefault(name, exact)
+        if (wrong := np.abs(stated / exact - 1) > N_TOLERANCE).any():
+            row = int(np.argmax(wrong))
+            raise RunTableError(
+                f"row {run_ids[row]!r}, column {name!r}: {stated[row]:.6g} contradicts {above} and "
+                f"{below}, which give {exact[row]:.6g}"
+            )
+    return columns
 
 
 def _architecture(fields: Mapping[str, float], run_id: str) -> Architecture:

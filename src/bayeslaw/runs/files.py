@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,28 +15,41 @@ from bayeslaw.runs.columns import COLUMNS
 from bayeslaw.runs.table import RunTable
 
 UNITS: Mapping[str, float] = {
-    "": 1.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12,
+    "": 1.0, "rounded": 1.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12,
     "nats": 1.0, "bits": float(np.log(2.0)),
     "hours": 1.0, "seconds": 1 / 3600, "minutes": 1 / 60,
 }  # fmt: skip
-"""Units a file's column may be in, as factors to ours."""
+"""Units a file's column may be in, as factors to ours; ``rounded`` counts were estimated."""
 
-_COUNT_UNITS = ("", "thousand", "million", "billion", "trillion")
+_COUNT_UNITS = ("", "rounded", "thousand", "million", "billion", "trillion")
 _ALLOWED_UNITS = {
     "count": _COUNT_UNITS,
     "nats per token": ("", "nats", "bits"),
     "hour": ("", "hours", "minutes", "seconds"),
 }
 
-# Common headers that do not say what they mean, and what they could mean.
-_AMBIGUOUS = {
-    "loss": "loss_nats (nats per token); in bits per token say --column loss_nats=loss:bits",
-    "n": "n_params (all weights) or n_params_body (without embeddings and head)",
-    "params": "n_params (all weights) or n_params_body (without embeddings and head)",
-    "parameters": "n_params (all weights) or n_params_body (without embeddings and head)",
-    "d": "n_tokens",
-    "tokens": "n_tokens",
-    "flops": "nothing: cost follows from N and D; leave it out with --ignore",
+_WAYS_TO_COUNT = "n_params={0} (all weights) or n_params_body={0} (without embeddings and head)"
+
+# Common headers, and what they would be called with; never assumed, because a guess about what N
+# counts or which unit a loss has would be wrong in silence.
+_HINTS = {
+    "loss": "loss_nats={0}, or loss_nats={0}:bits if it is in bits per token",
+    "n": _WAYS_TO_COUNT,
+    "params": _WAYS_TO_COUNT,
+    "parameters": _WAYS_TO_COUNT,
+    "n_total": "n_params={0}",
+    "n_nonembed": "n_params_body={0}",
+    "d": "n_tokens={0}",
+    "tokens": "n_tokens={0}",
+    "d_tokens": "n_tokens={0}",
+    "hidden_size": "d_model={0}",
+    "num_hidden_layers": "n_layers={0}",
+    "num_attention_heads": "n_heads={0}",
+    "num_key_value_heads": "n_kv_heads={0}",
+    "ffn_dim": "d_ff={0}",
+    "intermediate_size": "d_ff={0}",
+    "vocab": "vocab_size={0}",
+    "mlp_attn_param_ratio": "mlp_attention_ratio={0}",
 }
 
 
@@ -73,8 +86,8 @@ class ColumnSource:
 def read_runs(
     path: Path | str,
     *,
-    columns: Mapping[str, ColumnSource] | None = None,
-    ignore: tuple[str, ...] = (),
+    columns: Mapping[str, ColumnSource | str] | None = None,
+    ignore: Sequence[str] = (),
 ) -> RunTable:
     """Read a table of runs: ``.csv``, ``.parquet`` or ``.jsonl``.
 
@@ -83,7 +96,8 @@ def read_runs(
 
     Args:
         path: The file.
-        columns: Our name to the file's column and unit.
+        columns: Our name to the file's column and unit: a `ColumnSource`, or text such as
+            ``"Model size:billion"``.
         ignore: The file's columns to leave out; ``"*"`` leaves out all that are not known.
 
     Returns:
@@ -94,7 +108,11 @@ def read_runs(
     """
     path = Path(path)
     frame = _read_frame(path)
-    columns = dict(columns or {})
+    ignore = (ignore,) if isinstance(ignore, str) else ignore
+    columns = {
+        ours: ColumnSource.parse(f"{ours}={source}")[1] if isinstance(source, str) else source
+        for ours, source in (columns or {}).items()
+    }
     for ours, source in columns.items():
         _check_mapping(ours, source, frame, path)
     mapped = {source.name for source in columns.values()}
@@ -111,33 +129,31 @@ def read_runs(
         elif "*" not in ignore:
             unknown.append(str(header))
     if unknown:
-        hints = [
-            f"{h!r} may be {_AMBIGUOUS[h.lower()]}" for h in unknown if h.lower() in _AMBIGUOUS
-        ]
-        raise RunTableError(
-            f"{path.name}: unknown column(s) {unknown}; map each with --column OURS=THEIRS[:unit] or "
-            f"leave it out with --ignore NAME" + (f". {'; '.join(hints)}" if hints else "")
-        )
+        raise RunTableError(_about_unknown(path, unknown))
     # Rows are named by their line in the file (the header is line 1), as an editor shows them.
     run_ids = (
         [str(value) for value in frame["run_id"]]
         if "run_id" in frame
         else [f"line {i + 2}" for i in range(len(frame))]
-        if path.suffix == ".csv"
+        if path.suffix.lower() == ".csv"
         else [f"row {i}" for i in range(len(frame))]
     )
     return RunTable.from_columns(data, run_ids=run_ids, source=path.name)
 
 
 def write_runs(table: RunTable, path: Path | str) -> None:
-    """Write a table as ``.csv``, ``.parquet`` or ``.jsonl``; `read_runs` gives it back exactly."""
+    """Write a table as ``.csv``, ``.parquet`` or ``.jsonl``; `read_runs` gives it back exactly.
+
+    Raises:
+        RunTableError: The file's name ends otherwise.
+    """
     path = Path(path)
     frame = pd.DataFrame({"run_id": list(table.run_ids), **{n: table[n] for n in table}})
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         frame.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
+    elif path.suffix.lower() == ".parquet":
         frame.to_parquet(path, index=False)
-    elif path.suffix == ".jsonl":
+    elif path.suffix.lower() == ".jsonl":
         rows = frame.to_dict(orient="records")
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     else:
@@ -153,19 +169,34 @@ def _read_frame(path: Path) -> pd.DataFrame:
             [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
         ),
     }
-    if path.suffix not in readers:
-        raise RunTableError(f"{path.name}: a run table is {sorted(readers)}, got {path.suffix!r}")
+    if path.suffix.lower() not in readers:
+        raise RunTableError(
+            f"{path.name}: a run table is {sorted(readers)}, got {path.suffix.lower()!r}"
+        )
     try:
-        frame = readers[path.suffix]()
+        frame = readers[path.suffix.lower()]()
     except OSError as error:
         raise RunTableError(f"cannot open {path}: {error}") from error
     except (ValueError, pd.errors.ParserError) as error:
         raise RunTableError(
-            f"{path.name} is not a readable {path.suffix} table: {error}"
+            f"{path.name} is not a readable {path.suffix.lower()} table: {str(error).strip()}"
         ) from error
     if frame.empty:
         raise RunTableError(f"{path.name} has no rows")
     return frame
+
+
+def _about_unknown(path: Path, unknown: list[str]) -> str:
+    lines = [
+        f"{path.name}: unknown column(s) {unknown}; map those you need with --column OURS=THEIRS[:unit] "
+        f"and leave out the others with --ignore NAME, or --ignore '*' for all of them"
+    ]
+    if len(unknown) == 1 and ";" in unknown[0]:
+        lines.append("  the file separates columns by semicolons; write it with commas")
+    for header in unknown:
+        if hint := _HINTS.get(header.lower()):
+            lines.append(f"  {header!r}: perhaps --column {hint.format(header)}")
+    return "\n".join(lines)
 
 
 def _check_mapping(ours: str, source: ColumnSource, frame: pd.DataFrame, path: Path) -> None:
@@ -188,7 +219,7 @@ def _convert(values: np.ndarray, ours: str, source: ColumnSource) -> np.ndarray:
         words = {"true": "1", "false": "0"}
         return np.array([words.get(str(value).lower(), value) for value in values])
     factor = UNITS[source.unit]
-    if factor == 1.0:
+    if factor == 1.0 and source.unit != "rounded":
         return values
     # A cell that is no number becomes NaN here and is refused, by row, at the table's door.
     numbers = np.array([_to_float(value) for value in values]) * factor

@@ -12,7 +12,7 @@ from bayeslaw.errors import InvalidInputError, RunTableError
 from bayeslaw.runs.checks import check_columns
 from bayeslaw.runs.columns import COLUMNS, SHAPE_COLUMNS
 from bayeslaw.runs.run import Run
-from bayeslaw.space import Architecture
+from bayeslaw.space import Architecture, Candidate
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class RunTable:
             source=self.source,
         )
 
+    def __repr__(self) -> str:
+        origin = f" from {self.source}" if self.source else ""
+        return f"RunTable({len(self)} runs{origin}: {', '.join(self)})"
+
     @property
     def train_flops(self) -> np.ndarray:
         """Return ``6 N D`` of each run [FLOP], N as the table counts it (total where it can)."""
@@ -113,7 +117,10 @@ class RunTable:
         """Keep the runs that are evidence (done, not superseded) and lay them out as columns."""
         kept = [run for run in runs if run.is_evidence]
         if not kept:
-            raise RunTableError("no run is done and unsuperseded, so there is nothing to fit")
+            raise RunTableError(
+                "no run is done and unsuperseded, so there is no evidence yet; train runs, observe "
+                "their results or import a table first"
+            )
         rows = [_row(run) for run in kept]
         shared = set(rows[0]).intersection(*rows[1:])
         return cls.from_columns(
@@ -128,6 +135,23 @@ def architecture_columns(architectures: Sequence[Architecture]) -> dict[str, np.
     return {
         name: np.array([float(getattr(a, name)) for a in architectures]) for name in SHAPE_COLUMNS
     }
+
+
+def candidate_columns(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
+    """Lay out candidates as every column a law may ask for, float64 ``(candidate,)``.
+
+    Raises:
+        InvalidInputError: There are none.
+
+    >>> shape = Architecture(2, 64, 4, 2, 16, 128, 256)
+    >>> candidate_columns([Candidate(shape, 10**6)])["n_tokens"].tolist()
+    [1000000.0]
+    """
+    if not len(candidates):
+        raise InvalidInputError("no candidates were given")
+    columns = architecture_columns([candidate.architecture for candidate in candidates])
+    columns["n_tokens"] = np.array([float(candidate.n_tokens) for candidate in candidates])
+    return columns
 
 
 def _row(run: Run) -> dict[str, float]:

@@ -24,7 +24,7 @@ from botorch.sampling.base import MCSampler
 from torch import Tensor
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.runs import architecture_columns
+from bayeslaw.runs import candidate_columns
 from bayeslaw.space import Candidate
 
 
@@ -188,12 +188,3 @@ class MemberSampler(MCSampler):
 
     def _update_base_samples(self, posterior: Any, base_sampler: MCSampler) -> None:
         """Do nothing: members are never redrawn."""
-
-
-def candidate_columns(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:
-    """Lay out candidates as every column a law may ask for, float64 ``(candidate,)``."""
-    if not len(candidates):
-        raise InvalidInputError("no candidates were given")
-    columns = architecture_columns([candidate.architecture for candidate in candidates])
-    columns["n_tokens"] = np.array([float(candidate.n_tokens) for candidate in candidates])
-    return columns

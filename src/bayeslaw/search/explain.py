@@ -29,7 +29,7 @@ def explain(
 ) -> str:
     """Return a sentence or two: what the run is, what it may improve, how sure, for how long."""
     candidate = outcomes.candidates[row]
-    sentence = f"{candidate.architecture} on {candidate.n_tokens:.3g} tokens"
+    sentence = f"{candidate.architecture} on {candidate.n_tokens:,} tokens"
     if hours is not None:
         sentence += f" (about {_hours(float(hours[row]))})"
     if objectives is None or problem.utilities is None or problem.margins is None:

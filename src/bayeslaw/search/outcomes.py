@@ -9,9 +9,8 @@ import numpy as np
 
 from bayeslaw.errors import ExpressionError, InvalidInputError
 from bayeslaw.models.loss.noise import STUDENT_T_DOF
-from bayeslaw.runs import SHAPE_COLUMNS
+from bayeslaw.runs import SHAPE_COLUMNS, candidate_columns
 from bayeslaw.search.beliefs import Beliefs
-from bayeslaw.search.ensemble import candidate_columns
 from bayeslaw.space import Candidate
 
 LOSS = ("loss_nats", "loss")

@@ -52,7 +52,8 @@ def plan(
         beliefs: Of loss, latency and cost; space_filling and random need only the cost, and that
             only with a budget.
         candidates: The pool; at most a few thousand.
-        done: Finished runs; the front that a new run must extend.
+        done: Ended runs, never repeated; the front that a new run must extend is of those that
+            did not fail.
         pending: Runs under way; neither repeated nor ignored.
         q: Runs wanted.
         budget_gpu_hours: What they may cost together; None for no limit.

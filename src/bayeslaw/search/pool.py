@@ -60,9 +60,11 @@ def build_problem(
 ) -> tuple[Problem, Outcomes]:
     """Draw what is believed about all rows: candidates, then done, then pending runs, then target.
 
-    Done runs without a shape cannot be drawn; a pending one without a shape is an error.
+    Done runs without a shape cannot be drawn; a pending one without a shape is an error. A run that
+    failed or was stopped reached no loss, so it is no point of the front that others must extend.
     """
-    finished = [c for run in done if (c := as_candidate(run)) is not None]
+    reached = [as_candidate(run) for run in done if run.status == "done"]
+    finished = [candidate for candidate in reached if candidate is not None]
     waiting = [as_candidate(run) for run in pending]
     if shapeless := [run.run_id for run in pending if run.architecture is None]:
         raise InvalidInputError(f"pending run(s) {shapeless} have no architecture to predict from")

@@ -62,7 +62,15 @@ def from_huggingface(config: Mapping[str, Any] | Path) -> Architecture:
     4
     """
     if isinstance(config, Path):
-        return from_huggingface(json.loads(config.read_text()))
+        try:
+            content = json.loads(config.read_text())
+        except (OSError, ValueError) as error:
+            raise InvalidInputError(f"cannot read {config} as a config.json: {error}") from error
+        if not isinstance(content, dict):
+            raise InvalidInputError(
+                f"{config} holds no config.json, but a {type(content).__name__}"
+            )
+        return from_huggingface(content)
     model_type = str(config.get("model_type"))
     if model_type not in FAMILIES:
         raise InvalidInputError(

@@ -162,6 +162,9 @@ class SearchSpace:
     def sample(self, n_candidates: int, seed: int = 0) -> list[Candidate]:
         """Draw distinct members uniformly; all of them, shuffled, where there are fewer.
 
+        Where members are so rare that not even the finest boxes give enough, those found are
+        returned, fewer than asked for.
+
         Raises:
             EmptySpaceError: No member meets the constraints.
             UndecidedError: Members are too rare to find.
@@ -225,7 +228,7 @@ class SearchSpace:
 
     @cached_property
     def _mentions(self) -> np.ndarray:
-        """Return whether a constraint depends on an axis, found by asking with that axis absent."""
+        """Say which axes each constraint reads, ``(constraint, axis)``."""
         table = np.zeros((len(self._expressions), len(AXES)), dtype=bool)
         point = {name: values[:1] for name, values in self._all_values.items()}
         for row, expression in enumerate(self._expressions):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.laws import LAWS
 from bayeslaw.runs import ARCHITECTURE_FIELDS, Run, RunTable
 from bayeslaw.space import Architecture
 from bayeslaw.study.state import StudyState
@@ -14,7 +16,17 @@ def import_table(state: StudyState, table: RunTable) -> list[str]:
 
     Raises:
         StateError: A run of that name is there already.
+        InvalidInputError: A law of the study needs a column that the table lacks; a run cannot be
+            taken out again, and one without it would keep the study from ever fitting that law.
+            Or no run has a cost, so that nothing could be planned per hour.
     """
+    for name in state.config["plan"]["laws"]:
+        LAWS[name].variables(table)
+    if "cost_gpu_hours" not in table and not any(run.cost_gpu_hours for run in state.runs()):
+        raise InvalidInputError(
+            "the table has no cost_gpu_hours and the study no run with a cost, so what a run costs "
+            "could not be predicted; map that column, or train the study's first runs before"
+        )
     runs = [_imported(table, row) for row in range(len(table))]
     state.add_runs(runs)
     return [run.run_id for run in runs]

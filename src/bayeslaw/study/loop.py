@@ -33,8 +33,15 @@ def run_study(study: Study) -> dict[str, Any]:
     the baseline are then trained at the target, and what was predicted is held against it.
 
     Raises:
-        LabError: A check run failed, so the recommendation could not be checked.
+        LabError: A check run failed, so the recommendation could not be checked; the report is
+            written all the same.
+        StateError: Another process is driving this study.
     """
+    with study.driving():
+        return _run_to_the_end(study)
+
+
+def _run_to_the_end(study: Study) -> dict[str, Any]:
     plan = study.config.plan
     _say(study, f"study {study.config.name}: timing networks")
     with _timed(study, "time"):
@@ -55,6 +62,7 @@ def run_study(study: Study) -> dict[str, Any]:
         study.train()
         failed = [run for run in _of(study, "check") if run.status != "done"]
         if failed:
+            write_study_report(study)
             raise LabError(
                 "; ".join(f"check run {run.run_id} {run.status}: {run.reason}" for run in failed)
             )

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.costs import fit_cost
 from bayeslaw.models.latency import fit_latency
 from bayeslaw.models.loss import LAWS, Posterior, fit_law
+from bayeslaw.models.recipes import RECIPES
 from bayeslaw.runs import Measurement, Run, RunTable
 from bayeslaw.search import (
+    ACQUISITIONS,
     Beliefs,
     PredictiveEnsemble,
     Recommendation,
     Suggestion,
+    parse_objectives,
     plan,
     recommend,
 )
@@ -25,6 +29,24 @@ from bayeslaw.space import Candidate
 from bayeslaw.study.config import StudyConfig
 
 FitMethod = Literal["map", "laplace", "nuts"]
+
+
+def check_names(config: StudyConfig) -> None:
+    """Refuse a name that nothing answers to now, and not after hours of training.
+
+    Raises:
+        InvalidInputError: No such law, recipe, acquisition, or quantity in an objective or limit.
+    """
+    for what, names, known in (
+        ("plan.laws", config.plan.laws, LAWS),
+        ("plan.acquisition", [config.plan.acquisition], ACQUISITIONS),
+        ("train.recipe", [config.train.recipe], RECIPES),
+    ):
+        if unknown := [name for name in names if name not in known]:
+            raise InvalidInputError(f"{what}: {unknown} unknown; known are {sorted(known)}")
+    if not config.plan.laws:
+        raise InvalidInputError(f"plan.laws is empty; name at least one of {sorted(LAWS)}")
+    parse_objectives(config.decision.objectives, _limits(config))
 
 
 def fit_posteriors(
@@ -64,10 +86,10 @@ def form_beliefs(
     )
 
 
-def first_candidates(config: StudyConfig) -> list[Candidate]:
+def first_candidates(config: StudyConfig, n_runs: int) -> list[Candidate]:
     """Choose the first set of runs: spread over size, tokens and shape."""
     pool = config.training_space.sample(config.plan.pool, seed=config.seed)
-    return spread(pool, config.plan.initial_runs, seed=config.seed)
+    return spread(pool, n_runs, seed=config.seed)
 
 
 def measured_candidates(config: StudyConfig) -> list[Candidate]:
@@ -101,7 +123,9 @@ def suggest_runs(
 ) -> list[Suggestion]:
     """Choose the next runs from a fresh pool; never one that is done, failed or pending."""
     pool = config.training_space.sample(config.plan.pool, seed=config.seed + round_number)
-    decision = config.decision
+    decision, target = config.decision, []
+    if ACQUISITIONS[config.plan.acquisition].needs_target:
+        target = config.target_space.sample(config.plan.pool, seed=config.seed)
     known = [run for run in runs if run.architecture is not None]
     return plan(
         beliefs,
@@ -113,8 +137,9 @@ def suggest_runs(
         seed=config.seed + round_number,
         acquisition=config.plan.acquisition,
         objectives=decision.objectives,
-        limits=tuple(limit.text for limit in decision.limit_expressions),
+        limits=_limits(config),
         baseline=decision.baseline_candidate,
+        target_candidates=target,
     )
 
 
@@ -126,6 +151,10 @@ def recommend_architecture(config: StudyConfig, beliefs: Beliefs) -> Recommendat
         config.target_space.sample(config.plan.pool, seed=config.seed),
         baseline=decision.baseline_candidate,
         objectives=decision.objectives,
-        limits=tuple(limit.text for limit in decision.limit_expressions),
+        limits=_limits(config),
         seed=config.seed,
     )
+
+
+def _limits(config: StudyConfig) -> tuple[str, ...]:
+    return tuple(limit.text for limit in config.decision.limit_expressions)

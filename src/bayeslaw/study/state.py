@@ -99,13 +99,10 @@ class StudyState:
         """Return the runs whose result is still to come: planned, leased or running."""
         return [entry.run for entry in self._store.runs(self.study_id, statuses=leases.OPEN)]
 
-    def measurements(self) -> list[Measurement]:
-        """Return all latency measurements, in the order they were added."""
-        return [entry.measurement for entry in self._store.measurements(self.study_id)]
-
-    def measurement_ids(self) -> list[str]:
-        """Return the names of all measurements, in the order of `measurements`."""
-        return [entry.measurement_id for entry in self._store.measurements(self.study_id)]
+    def measurements(self) -> dict[str, Measurement]:
+        """Return all latency measurements by name, in the order they were added."""
+        stored = self._store.measurements(self.study_id)
+        return {entry.measurement_id: entry.measurement for entry in stored}
 
     def events(self, since: int = 0, *, limit: int | None = None) -> list[Event]:
         """Return what happened after the event numbered ``since``, oldest first."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from bayeslaw.errors import InvalidInputError, LabError, NotFoundError, StateError
-from bayeslaw.executors import LAB_COMMAND, Executor, JobHandle, LocalExecutor
+from bayeslaw.errors import InvalidInputError, LabError, NotFoundError
+from bayeslaw.executors import LAB_COMMAND, JobHandle, LocalExecutor, available_cores
 from bayeslaw.lab.corpus import build_corpus
 from bayeslaw.models.loss import Posterior
 from bayeslaw.models.recipes import RECIPES
@@ -21,25 +18,8 @@ from bayeslaw.search import Beliefs, Recommendation, Suggestion
 from bayeslaw.space import Candidate
 from bayeslaw.study import planning
 from bayeslaw.study.config import StudyConfig
+from bayeslaw.study.driving import Notify, await_result, sole_driver, train_planned
 from bayeslaw.study.opening import create_state, open_state
-
-Notify = Callable[[str, Mapping[str, Any]], None]
-"""Hears what happens: ``(kind, details)``, kinds are ``step``, ``progress`` and ``ended``."""
-
-_LEASE_SECONDS = 60.0
-_HEARTBEAT_SECONDS = 15.0
-_POLL_SECONDS = 0.1
-_MAX_LOST = 3
-
-
-@dataclass(frozen=True)
-class _Working:
-    """A job that a slot is busy with."""
-
-    run: Run
-    handle: JobHandle
-    beat: float
-    n_lost: int = 0
 
 
 class Study:
@@ -54,13 +34,16 @@ class Study:
 
     Raises:
         NotFoundError: There is no study in that folder.
+        InvalidInputError: Its config names a law, a recipe or an acquisition that there is not.
     """
 
     def __init__(self, folder: Path | str, *, notify: Notify | None = None) -> None:
         self.folder = Path(folder)
         self.state = open_state(self.folder)
         self.config = StudyConfig.from_dict(self.state.config)
+        planning.check_names(self.config)
         self.notify: Notify = notify or (lambda kind, details: None)
+        self._is_driving = False
 
     @classmethod
     def create(
@@ -70,7 +53,9 @@ class Study:
 
         Raises:
             StateError: The folder holds a study with another config.
+            InvalidInputError: The config names a law, a recipe or an acquisition that there is not.
         """
+        planning.check_names(config)
         create_state(folder, config)
         return cls(folder, notify=notify)
 
@@ -81,14 +66,10 @@ class Study:
         """All runs, in the order they were added."""
         return self.state.runs()
 
-    @property
-    def table(self) -> RunTable:
-        """The runs that are evidence."""
-        return RunTable.from_runs(self.runs, source=self.config.name)
-
-    def plan_first_runs(self) -> list[Run]:
-        """Plan the space-filling first set."""
-        return self._plan_runs(planning.first_candidates(self.config), "initial")
+    def plan_first_runs(self, n_runs: int | None = None) -> list[Run]:
+        """Plan the space-filling first set; the config's ``initial_runs`` when left out."""
+        n_runs = self.config.plan.initial_runs if n_runs is None else n_runs
+        return self._plan_runs(planning.first_candidates(self.config, n_runs), "initial")
 
     def plan_check(self, recommended: Candidate) -> list[Run]:
         """Plan what checks a recommendation: that architecture and the baseline, at the target."""
@@ -97,22 +78,25 @@ class Study:
     def suggest(
         self, beliefs: Beliefs, n_runs: int | None = None, *, keep: bool = True
     ) -> list[Suggestion]:
-        """Choose the next runs and plan them.
+        """Choose the next runs and plan them; none once the budget is spent.
 
         Args:
             beliefs: From `beliefs`.
             n_runs: How many; the config's ``runs_per_round`` when left out.
             keep: Whether to plan them, or only say what they would be.
         """
-        spent = self.state.spent_gpu_hours()
+        left = self.config.plan.budget_gpu_hours - self.state.spent_gpu_hours()
+        if left <= 0:
+            self.notify("step", {"text": f"the budget is spent ({-left:.3g} device-hours over)"})
+            return []
         rounds = [run.record.get("round", 0) for run in self.runs if run.purpose == "suggested"]
         round_number = 1 + max(rounds, default=0)
         suggestions = planning.suggest_runs(
             self.config,
             beliefs,
             self.runs,
-            q=n_runs or self.config.plan.runs_per_round,
-            budget_gpu_hours=self.config.plan.budget_gpu_hours - spent,
+            q=self.config.plan.runs_per_round if n_runs is None else n_runs,
+            budget_gpu_hours=left,
             round_number=round_number,
         )
         if keep:
@@ -132,57 +116,15 @@ class Study:
         Raises:
             StateError: Another process is driving this study.
         """
-        slots = self.config.executor.slots
-        workers = [f"local-{slot}" for slot in range(slots)]
-        ended: list[Run] = []
-        active: dict[str, _Working] = {}
         if not self.state.pending():
-            return ended
-        with self._driving(), self._executor(slots) as executor:
+            return []
+        with self.driving(), self._executor(self.config.executor.slots) as executor:
             self._build_corpus()
-            try:
-                while True:
-                    for worker in workers:
-                        if worker not in active and (
-                            run := self.state.lease(worker, _LEASE_SECONDS)
-                        ):
-                            active[worker] = self._start(executor, run)
-                    if not active:
-                        return ended
-                    time.sleep(_POLL_SECONDS)
-                    for worker in list(active):
-                        if run := self._look_after(executor, worker, active):
-                            ended.append(run)
-            except BaseException:
-                for worker, working in active.items():
-                    self.state.requeue(working.run.run_id, f"{worker} was interrupted")
-                raise
 
-    def _start(self, executor: Executor, run: Run) -> _Working:
-        handle = executor.submit(self.training_job(run), self._job_folder(run.run_id))
-        return _Working(run, handle, time.monotonic())
+            def submit(run: Run) -> JobHandle:
+                return executor.submit(self.training_job(run), self._job_folder(run.run_id))
 
-    def _look_after(
-        self, executor: Executor, worker: str, active: dict[str, _Working]
-    ) -> Run | None:
-        """Keep a job's lease alive; return its run once it has ended."""
-        working = active[worker]
-        run, job = working.run, executor.poll(working.handle)
-        self.notify("progress", {"run_id": run.run_id, **job.progress})
-        if job.phase == "lost" and working.n_lost < _MAX_LOST:
-            # Taken over from an earlier process and gone without a result: it resumes.
-            active[worker] = replace(self._start(executor, run), n_lost=working.n_lost + 1)
-        elif job.is_over:
-            del active[worker]
-            done = self.state.complete(
-                run.run_id, executor.collect(working.handle), worker_id=worker
-            )
-            self.notify("ended", {"run": done})
-            return done
-        elif time.monotonic() - working.beat > _HEARTBEAT_SECONDS:
-            self.state.heartbeat(run.run_id, worker, _LEASE_SECONDS)
-            active[worker] = replace(working, beat=time.monotonic())
-        return None
+            return train_planned(self.state, executor, submit, self.notify)
 
     def training_job(self, run: Run) -> Job:
         """Return the job that trains a run, its hyper-parameters resolved by the recipe."""
@@ -213,8 +155,8 @@ class Study:
 
         Those that were timed under this prefix before are not timed again.
         """
-        present = set(self.state.measurement_ids())
-        with self._driving(), self._executor(1) as executor:
+        present = self.state.measurements()
+        with self.driving(), self._executor(1) as executor:
             for number, candidate in enumerate(candidates, start=1):
                 measurement_id = f"{prefix}{number:03d}"
                 self.notify(
@@ -225,25 +167,25 @@ class Study:
                     continue
                 job = self._measuring_job(measurement_id, candidate)
                 handle = executor.submit(job, self._job_folder(measurement_id))
-                while not executor.poll(handle).is_over:
-                    time.sleep(_POLL_SECONDS / 5)
-                result = executor.collect(handle)
+                result = await_result(executor, handle)
                 if result.measurement is None:
-                    raise LabError(f"timing {candidate.architecture} failed: {result.reason}")
+                    raise LabError(
+                        f"timing {candidate.architecture} failed: {result.reason}; to time it "
+                        f"again, delete {handle.folder}"
+                    )
                 self.state.add_measurement(
                     result.measurement,
                     measurement_id=measurement_id,
                     cost_gpu_hours=result.seconds / 3600,
                 )
-        wanted = {f"{prefix}{number:03d}" for number in range(1, len(candidates) + 1)}
-        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
-        return [measurement for name, measurement in entries if name in wanted]
+        timed = self.state.measurements()
+        return [timed[f"{prefix}{number:03d}"] for number in range(1, len(candidates) + 1)]
 
     @property
     def measurements(self) -> list[Measurement]:
         """What the latency surrogate learns from: all timings but those of a check."""
-        entries = zip(self.state.measurement_ids(), self.state.measurements(), strict=True)
-        return [measurement for name, measurement in entries if not name.startswith("check")]
+        timed = self.state.measurements()
+        return [m for name, m in timed.items() if not name.startswith("check")]
 
     def measure_planned(self) -> list[Measurement]:
         """Time the architectures that the latency surrogate learns from."""
@@ -281,6 +223,8 @@ class Study:
         Raises:
             NotFoundError: Nothing was fitted, or runs have ended since.
         """
+        if not any(run.is_evidence for run in self._evidence):
+            raise NotFoundError("no run is done yet, so no law was fitted")
         fingerprint = RunTable.from_runs(self._evidence).fingerprint
         found = []
         for name in self.config.plan.laws:
@@ -320,10 +264,13 @@ class Study:
         purpose: str,
         records: Sequence[dict[str, Any]] | None = None,
     ) -> list[Run]:
-        first = 1 + len(self.runs)
+        # Imported runs may be named like ours.
+        taken = {run.run_id for run in self.runs}
+        free = (name for i in count(1 + len(taken)) if (name := f"r{i:04d}") not in taken)
+        names = list(islice(free, len(candidates)))
         runs = [
             Run(
-                run_id=f"r{first + i:04d}",
+                run_id=names[i],
                 n_tokens=candidate.n_tokens,
                 architecture=candidate.architecture,
                 purpose=purpose,
@@ -342,19 +289,24 @@ class Study:
     @property
     def _threads(self) -> int:
         """CPU threads of one job: two jobs at default threads ran 20 times slower (measured)."""
-        return max(1, (os.cpu_count() or 1) // self.config.executor.slots)
+        return max(1, available_cores() // self.config.executor.slots)
 
     @contextmanager
-    def _driving(self) -> Iterator[None]:
-        """Keep a second process from driving the same folder; a crash lets go of it."""
-        with (self.folder / "driver.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StateError(
-                    f"another process is driving the study in {self.folder}; wait for it to end"
-                ) from None
+    def driving(self) -> Iterator[None]:
+        """Keep a second process from driving the same folder; a crash lets go of it.
+
+        Raises:
+            StateError: Another process is driving it.
+        """
+        if self._is_driving:
             yield
+            return
+        with sole_driver(self.folder):
+            self._is_driving = True
+            try:
+                yield
+            finally:
+                self._is_driving = False
 
     def _executor(self, slots: int) -> LocalExecutor:
         command = self.config.train.command or LAB_COMMAND

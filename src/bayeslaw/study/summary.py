@@ -11,9 +11,10 @@ from bayeslaw.study.study import Study
 def summarise(study: Study) -> dict[str, Any]:
     """Return runs, posterior, recommendation and check as JSON-ready values.
 
-    ``anchor_drift`` is how much slower the baseline's decode step was at the check than when
-    latency was learnt: far from 1, the machine was busy. The check says whether the measured loss and latency of the recommended architecture fell
-    inside the 90 % intervals that were predicted before it was trained.
+    The check says whether the measured loss and latency of the recommended architecture fell
+    inside the 90 % intervals that were predicted before it was trained. Its ``anchor_drift`` is
+    how much slower the baseline's decode step was than when latency was learnt: far from 1, the
+    machine was busy.
     """
     recommendation = study.state.document("recommendation").payload
     chosen = recommendation["chosen"]
@@ -53,7 +54,7 @@ def _run(run: Run) -> dict[str, Any]:
         "n_params": int(run.columns["n_params"]) if shape is None else shape.n_params,
         "n_tokens": run.n_tokens,
         "loss_nats": run.loss_nats,
-        "seconds": 3600 * (run.cost_gpu_hours or 0.0),
+        "seconds": _seconds(run),
         "purpose": run.purpose,
     }
 
@@ -70,7 +71,7 @@ def _posterior(study: Study) -> dict[str, Any]:
 
 def _check(study: Study, chosen: dict[str, Any]) -> dict[str, Any]:
     recommended, baseline = [run for run in study.runs if run.purpose == "check"][:2]
-    timings = dict(zip(study.state.measurement_ids(), study.state.measurements(), strict=True))
+    timings = study.state.measurements()
     timed, baseline_timed = timings["check001"], timings["check002"]
     assert recommended.architecture is not None and recommended.loss_nats is not None
     return {

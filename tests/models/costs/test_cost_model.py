@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.models.costs import fit_cost, predict_cost
+from bayeslaw.models.costs import fit_cost
 from bayeslaw.runs import Run
 from bayeslaw.space import DEVICES, Architecture, Candidate
 
@@ -48,9 +48,8 @@ def test_before_the_first_run_the_device_gives_a_wide_answer_around_a_known_run(
     # nanochat d24: 4.33e19 FLOP in 10,949 s on 8 H100 (50 % of the peak) are 24.3 GPU-hours.
     shape = Architecture(24, 1536, 12, 12, 128, 6144, 65536, gated_mlp=False)
     per_token = shape.train_flops_per_token("attention_aware", 2048)
-    bands = predict_cost(
-        [], [Candidate(shape, round(4.33e19 / per_token))], device=DEVICES["h100-sxm"]
-    )
+    model = fit_cost([], device=DEVICES["h100-sxm"])
+    bands = model.predict([Candidate(shape, round(4.33e19 / per_token))])
     assert bands["p05"][0] < 24.3 < bands["p95"][0]
     assert bands["p95"][0] / bands["p05"][0] > 4
 
@@ -59,8 +58,8 @@ def test_runs_narrow_what_the_device_alone_says():
     runs = random_runs(10, np.random.default_rng(1))
     candidate = [Candidate(runs[0].architecture, runs[0].n_tokens)]
     before, after = (
-        predict_cost(
-            known, candidate, device=DEVICES["a100-40gb"], precision="float32", seq_len=128
+        fit_cost(known, device=DEVICES["a100-40gb"], precision="float32", seq_len=128).predict(
+            candidate
         )
         for known in ([], runs)
     )
@@ -82,10 +81,10 @@ def test_draws_agree_with_quantiles_and_repeat_for_a_seed():
 
 def test_a_failed_run_teaches_no_cost():
     failed = Run("f", 100, architecture(2, 32)).advance("failed", reason="NaN")
-    with pytest.raises(InvalidInputError, match="no run is done"):
+    with pytest.raises(InvalidInputError, match="no run with an architecture and a cost is done"):
         fit_cost([failed])
 
 
 def test_nothing_to_predict_is_refused():
     with pytest.raises(InvalidInputError, match="no candidates"):
-        predict_cost([], [], device=DEVICES["h200"])
+        fit_cost([], device=DEVICES["h200"]).predict([])

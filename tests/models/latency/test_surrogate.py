@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.latency import fit_latency
@@ -160,3 +161,44 @@ def test_measurements_that_cannot_be_fitted_are_refused(measurements, spoil, mes
 def test_another_device_than_the_measured_one_is_refused(surrogate, measurements):
     with pytest.raises(InvalidInputError, match="device='local', asked for 'h100-sxm'"):
         surrogate.predict([measurements[0].architecture], Workload(device="h100-sxm"))
+
+
+def drifting_session(architectures, rng, session_sd):
+    """Time architectures one after the other while the machine is a few percent off."""
+    offset = np.exp(session_sd * rng.standard_normal(2))
+    timed = [measure(a, rng) for a in architectures]
+    return [replace(m, ttft_ms=m.ttft_ms * offset[0], tpot_ms=m.tpot_ms * offset[1]) for m in timed]
+
+
+def test_the_interval_of_a_timing_holds_in_another_session():
+    n_held = n_sets = 0
+    for seed in range(8):
+        rng = np.random.default_rng([11, seed])
+        learnt = [random_architecture(rng) for _ in range(15)]
+        fit = fit_latency(drifting_session(learnt, rng, 0.03), DEVICE, seed=seed)
+        later = drifting_session([random_architecture(rng) for _ in range(20)], rng, 0.03)
+        bands = fit.predict([m.architecture for m in later], SERVE).tpot_ms
+        truth = np.array([m.tpot_ms for m in later])
+        # Errors of a session are one: it counts once, by whether most of its timings are held.
+        n_held += int(np.mean((bands["p05"] <= truth) & (truth <= bands["p95"])) >= 0.5)
+        n_sets += 1
+    assert stats.binomtest(n_held, n_sets, 0.9, alternative="less").pvalue > 0.01
+
+
+def test_an_anchor_that_drifts_widens_timings_and_not_comparisons(measurements):
+    anchor = measurements[0]
+    calm, wild = (
+        [*measurements, *(replace(anchor, tpot_ms=anchor.tpot_ms * f) for f in factors)]
+        for factors in ((1.002, 0.998, 1.001, 0.999), (1.25, 0.82, 1.18, 0.85))
+    )
+    at = [m.architecture for m in measurements[3:5]]
+    widths, gaps = [], []
+    for known in (calm, wild):
+        fit = fit_latency(known, DEVICE, seed=2)
+        bands = fit.predict(at, SERVE).tpot_ms
+        widths.append(np.log(bands["p95"] / bands["p05"]).mean())
+        timed = np.log(fit.draw(at, SERVE, 2000, seed=3, new_measurement=True)["tpot_ms"])
+        gaps.append((timed[:, 0] - timed[:, 1]).std())
+    assert widths[1] > 2 * widths[0]
+    # Both timings of a row are taken in one session, so its offset cancels.
+    assert gaps[1] < 0.5 * widths[1] / 3.29

@@ -68,6 +68,16 @@ def test_the_prior_centre_puts_the_loss_at_the_table_s_own(law, table):
     assert 1.0 - 1e-9 <= ratio < 1.1  # a shape term may add to the base's 1
 
 
+@EVERY_LAW
+def test_small_networks_are_believed_further_from_their_floor_than_large_ones(law):
+    floors = []
+    for log_n, log_d in ((np.log(6e4), np.log(6e5)), (np.log(1e9), np.log(2e10))):
+        reference = {letter: 0.0 for letter in law.letters} | {"N": log_n, "D": log_d, "loss": 0.0}
+        floors.append(law.from_unconstrained(np.zeros(len(law.coefficients)), reference, np)["E"])
+    # Bytes of text and code: .3-.6 nats of 1.9 are left at best; Hoffmann's 1e9: 1.69 of 2.58.
+    assert 0.15 < floors[0] < 0.4 and 0.6 < floors[1] < 0.75
+
+
 def test_chinchilla_s_own_size_has_its_published_loss():
     theta = {"E": 1.69, "A": 406.4, "alpha": 0.34, "B": 410.7, "beta": 0.28}
     loss = LAWS["chinchilla"](theta, {"n_params": 70e9, "n_tokens": 1.4e12})

@@ -24,9 +24,8 @@ def import_runs(
     from bayeslaw.study.opening import open_state
 
     mapping = dict(ColumnSource.parse(text) for text in column)
-    added = import_table(
-        open_state(folder), read_runs(table, columns=mapping, ignore=tuple(ignore))
-    )
+    state = open_state(folder)
+    added = import_table(state, read_runs(table, columns=mapping, ignore=tuple(ignore)))
     if as_json:
         print_json({"imported": added})
     else:

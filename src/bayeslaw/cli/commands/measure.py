@@ -28,12 +28,14 @@ def measure(
 ) -> None:
     """Time prefill and decode: of given networks, or of those a study wants timed."""
     if architecture:
+        from bayeslaw.cli.progress import waiting
         from bayeslaw.cli.timing import time_configs
 
-        measurements = time_configs(
-            architecture, batch_size, prompt_tokens, output_tokens, precision, device, attention,
-            threads,
-        )  # fmt: skip
+        with waiting("timing", silent=as_json):
+            measurements = time_configs(
+                architecture, batch_size, prompt_tokens, output_tokens, precision, device,
+                attention, threads,
+            )  # fmt: skip
     else:
         from bayeslaw.cli.progress import StudyProgress
         from bayeslaw.study.study import Study
@@ -45,7 +47,7 @@ def measure(
         return
     print_table(
         f"latency on {measurements[0].device}, {measurements[0].engine_version}",
-        ["network", "weights", "TTFT [ms]", "IQR", "TPOT [ms]", "IQR", "repeats"],
+        ["network", "weights", "TTFT [ms]", "IQR [ms]", "TPOT [ms]", "IQR [ms]", "repeats"],
         [_row(measurement) for measurement in measurements],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from bayeslaw.cli.options import AsJson, Folder
 from bayeslaw.cli.output import console, print_json
-from bayeslaw.errors import InvalidInputError
+from bayeslaw.errors import InvalidInputError, StateError
 
 
 def observe(
@@ -39,6 +40,11 @@ def observe(
     elif failed is not None:
         run = state.fail(run_id, failed, cost_gpu_hours=cost_gpu_hours or 0.0)
     else:
+        if loss_nats is None or not (loss_nats > 0 and math.isfinite(loss_nats)):
+            raise InvalidInputError(
+                f"--loss-nats must be positive nats per token, got {loss_nats}; report a run that "
+                f"diverged with --failed REASON"
+            )
         if cost_gpu_hours is None:
             raise InvalidInputError("a result needs --cost-gpu-hours: plans are made per hour")
         result = JobResult(
@@ -46,6 +52,11 @@ def observe(
             seconds=3600 * cost_gpu_hours,
         )  # fmt: skip
         run = state.complete(run_id, result)
+        if (run.status, run.loss_nats) != ("done", loss_nats):
+            raise StateError(
+                f"run {run_id!r} is {run.status} already, with loss {run.loss_nats}: the first "
+                f"result stands, this one is kept as an event; --supersede REASON retracts a loss"
+            )
     if as_json:
         print_json(run.to_dict())
     else:

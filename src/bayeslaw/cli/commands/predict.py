@@ -34,25 +34,28 @@ def predict(
     """Predict the final loss at a scale, with an interval, from a table of runs."""
     import numpy as np
 
-    from bayeslaw.cli.tables import fit_table
+    from bayeslaw.cli.tables import fit_table, known_law
+    from bayeslaw.models.loss.laws.law import COUNTINGS
 
     if (n_params is None) == (architecture is None):
         raise InvalidInputError("give either --n-params or --architecture (a config.json)")
     for name, value in (("--n-tokens", n_tokens), ("--n-params", n_params)):
-        if value is not None and not value > 0:
-            raise InvalidInputError(f"{name} must be positive, got {value}")
-    posterior = fit_table(table, law, method, column, ignore, seed)
+        if value is not None and not 0 < value < np.inf:
+            raise InvalidInputError(f"{name} must be positive and finite, got {value}")
+    if not 0 < level < 1:
+        raise InvalidInputError(f"--level must be between 0 and 1, such as 0.9, got {level}")
+    shape = [name for name in known_law(law).inputs if name not in (*COUNTINGS, "n_tokens")]
+    if shape and architecture is None:
+        raise InvalidInputError(f"law {law!r} needs {shape}; give --architecture config.json")
     columns: dict[str, Any] = {"n_tokens": np.array([n_tokens])}
     if architecture is not None:
         from bayeslaw.runs import architecture_columns
         from bayeslaw.space import from_huggingface
 
         columns |= architecture_columns([from_huggingface(architecture)])
-    else:
+    posterior = fit_table(table, law, method, column, ignore, seed, silent=as_json)
+    if architecture is None:
         columns[posterior.n_column] = np.array([n_params])
-    shape = [name for name in posterior.law.inputs if name not in columns]
-    if shape:
-        raise InvalidInputError(f"law {law!r} needs {shape}; give --architecture config.json")
     answers = {
         kind: posterior.predict(columns, level=level, new_run=kind == "new_run")
         for kind in ("mean", "new_run")

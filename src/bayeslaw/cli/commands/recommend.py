@@ -18,11 +18,13 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend an architecture for the study's target, with intervals and probabilities."""
+    from bayeslaw.cli.progress import waiting
     from bayeslaw.cli.recommendation import show_recommendation
     from bayeslaw.study.study import Study
 
     study = Study(folder)
-    content = study.recommend(study.beliefs(study.fit(method), n_members=1000)).to_dict()  # type: ignore[arg-type]
+    with waiting(f"fitting ({method}) and deciding", silent=as_json):
+        content = study.recommend(study.beliefs(study.fit(method), n_members=1000)).to_dict()
     if as_json:
         print_json(content)
     else:

@@ -19,10 +19,12 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write a study's report: one HTML file that needs nothing else."""
+    from bayeslaw.cli.progress import waiting
     from bayeslaw.study.pages import write_study_report
     from bayeslaw.study.study import Study
 
-    path = write_study_report(Study(folder), out)
+    with waiting("writing the report", silent=as_json):
+        path = write_study_report(Study(folder), out)
     if as_json:
         print_json({"report": str(path)})
     else:

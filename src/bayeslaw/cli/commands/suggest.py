@@ -8,22 +8,25 @@ from typing import Annotated, Any
 import typer
 
 from bayeslaw.cli.options import AsJson, Folder
-from bayeslaw.cli.output import console, interval, print_json, print_table
+from bayeslaw.cli.output import console, print_json, print_table, stacked
 
 
 def suggest(
     count: Annotated[
-        int | None, typer.Option("--count", "-q", help="How many runs; the study's own by default.")
+        int | None,
+        typer.Option("--count", "-q", min=1, help="How many runs; the study's own by default."),
     ] = None,
     folder: Folder = Path("study"),
     as_json: AsJson = False,
 ) -> None:
     """Choose the next runs, plan them, and say why; train them with `train` or elsewhere."""
+    from bayeslaw.cli.progress import waiting
     from bayeslaw.study.study import Study
 
     study = Study(folder)
-    if not any(run.is_evidence for run in study.runs):
-        runs = study.plan_first_runs()
+    if not study.runs:
+        with waiting("spreading the first runs over the space", silent=as_json):
+            runs = study.plan_first_runs(count)
         content: list[dict[str, Any]] = [
             {"run_id": run.run_id, "architecture": run.architecture.to_dict(),
              "n_tokens": run.n_tokens, "why": "the first set spreads over size, tokens and shape"}
@@ -31,7 +34,8 @@ def suggest(
         ]  # fmt: skip
     else:
         before = {run.run_id for run in study.runs}
-        suggestions = study.suggest(study.beliefs(study.fit("laplace")), count)
+        with waiting("fitting and choosing runs", silent=as_json):
+            suggestions = study.suggest(study.beliefs(study.fit("laplace")), count)
         planned = [run for run in study.runs if run.run_id not in before]
         content = [
             {"run_id": run.run_id, **suggestion.to_dict()}
@@ -40,6 +44,9 @@ def suggest(
     if as_json:
         print_json(content)
         return
+    if not content:
+        console().print("nothing: the budget is spent, or pays for no run that is left")
+        return
     print_table(
         "planned runs",
         ["run", "shape", "tokens", "loss [nats/token]", "TPOT [ms]", "cost [h]"],
@@ -47,15 +54,15 @@ def suggest(
         left=2,
     )
     for entry in content:
-        console().print(f"{entry['run_id']}: {entry['why']}", highlight=False)
+        console().print(f"{entry['run_id']}: {entry['why']}", markup=False, highlight=False)
 
 
 def _row(entry: dict[str, Any]) -> list[Any]:
-    shape = entry["architecture"]
+    from bayeslaw.space import Architecture
+
     return [
         entry["run_id"],
-        f"L{shape['n_layers']} d{shape['d_model']} h{shape['n_heads']}/{shape['n_kv_heads']} "
-        f"ff{shape['d_ff']}",
+        Architecture.from_dict(entry["architecture"]),
         entry["n_tokens"],
-        *(interval(entry.get(key)) for key in ("loss_nats", "tpot_ms", "cost_gpu_hours")),
+        *(stacked(entry.get(key)) for key in ("loss_nats", "tpot_ms", "cost_gpu_hours")),
     ]

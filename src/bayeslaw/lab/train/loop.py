@@ -18,7 +18,6 @@ from bayeslaw.lab.corpus import VOCAB_SIZE, Corpus
 from bayeslaw.lab.machine import as_dtype, check_device
 from bayeslaw.lab.network import Network
 from bayeslaw.lab.train.checkpoint import (
-    CHECKPOINT,
     Progress,
     job_fingerprint,
     load_checkpoint,
@@ -53,7 +52,8 @@ def train(
 
     Args:
         job: Of kind ``train``. The caller has set ``torch.set_num_threads(job.threads)``.
-        folder: The job's own; holds the checkpoint while the run lasts.
+        folder: The job's own; holds the checkpoint, which the caller removes once the result is
+            safe.
         emit: Called with ``{"run_id", "step", "n_steps", "tokens", "loss_nats"}`` after each
             evaluation.
         checkpoint_seconds: Wall time between checkpoints [s].
@@ -82,7 +82,6 @@ def train(
         )  # fmt: skip
     except _DivergedError as error:
         reason = str(error)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
     shared: dict[str, Any] = {
         "run_id": job.run_id,
         "kind": "train",

@@ -1,3 +1,3 @@
-from bayeslaw.models.costs.model import CostModel, fit_cost, predict_cost
+from bayeslaw.models.costs.model import CostModel, fit_cost
 
-__all__ = ["CostModel", "fit_cost", "predict_cost"]
+__all__ = ["CostModel", "fit_cost"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +95,7 @@ def fit_cost(
         seq_len: Tokens of a training sequence.
 
     Raises:
-        InvalidInputError: No run is done and no device is given.
+        InvalidInputError: No run to learn from is done and no device is given.
     """
     done = [
         (Candidate(run.architecture, run.n_tokens), run.cost_gpu_hours)
@@ -104,8 +104,9 @@ def fit_cost(
     ]
     if not done and device is None:
         raise InvalidInputError(
-            "no run is done, so costs cannot be predicted from experience; give the device whose "
-            "peak FLOP/s training runs on"
+            "no run with an architecture and a cost is done, so costs cannot be predicted from "
+            "experience; import cost_gpu_hours with the runs, or give the device whose peak FLOP/s "
+            "training runs on"
         )
     prior_sd = np.array([LOG_MFU_SD, *SLOPE_SD.values()])
     prior_mean = np.array([-np.log(MFU), 0.0, 0.0, 0.0])
@@ -143,20 +144,6 @@ def fit_cost(
     degrees = NOISE_DEGREES + len(done)
     noise_sd = float(np.sqrt((NOISE_DEGREES * NOISE_SD**2 + max(misfit, 0.0)) / degrees))
     return CostModel(mean, scale, noise_sd, degrees, centre, log_rate, seq_len, len(done))
-
-
-def predict_cost(
-    runs: Sequence[Run],
-    candidates: Sequence[Candidate],
-    *,
-    device: Device | None = None,
-    precision: str = "bfloat16",
-    seq_len: int = 2048,
-    level: float = 0.9,
-) -> Mapping[str, np.ndarray]:
-    """Return quantiles of what candidates would cost [GPU-hours], learnt from done runs."""
-    model = fit_cost(runs, device=device, precision=precision, seq_len=seq_len)
-    return model.predict(candidates, level)
 
 
 def _design(

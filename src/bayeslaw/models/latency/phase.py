@@ -26,7 +26,10 @@ SEQUENCE_SECONDS = (5e-6, 1.5)
 LAYER_SECONDS = (30e-6, 1.5)
 AMPLITUDE = (0.12, 0.7)
 NOISE = (0.01, 1.0)
+# Clocks, neighbours and memory layout move a whole session of timings by a few percent.
+SESSION = (0.02, 0.7)
 LENGTHSCALE_DOUBLINGS = (2.5, 0.8)
+_N_SCALARS = 8
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class PhaseSurrogate:
         features: Of the measurements ``(row, feature)``.
         residual: Log latency less log roofline of each draw ``(draw, row)``.
         floor_variance: Of each measurement's own median, in log latency ``(row,)``.
+        sessions: Number of the session each was taken in ``(row,)``.
         draws: Whitened constants and hyperparameters.
     """
 
@@ -62,15 +66,20 @@ class PhaseSurrogate:
     features: Tensor
     residual: Tensor
     floor_variance: Tensor
+    sessions: Tensor
     draws: WalkerDraws
 
     def marginals(
         self, architectures: Sequence[Architecture], workload: Workload
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mean and sd of log seconds ``(draw, architecture)``, and a repeat's sd ``(draw,)``."""
+        """Return mean and sd of log seconds ``(draw, architecture)``, and the sd of a timing ``(draw,)``.
+
+        The latter is of a timing in another session around the latency itself.
+        """
         mean, cross, _, hyper = self._at(architectures, workload)
         variance = hyper.amplitude[:, None] ** 2 - (cross**2).sum(-2)
-        return mean, variance.clamp_min(1e-12).sqrt(), self._repeat_sd(hyper)
+        timing_sd = (self._repeat_sd(hyper) ** 2 + hyper.session**2).sqrt()
+        return mean, variance.clamp_min(1e-12).sqrt(), timing_sd
 
     def draw(
         self,
@@ -84,7 +93,8 @@ class PhaseSurrogate:
         """Draw curves of latency [ms] and another timing of each, both ``(draw, architecture)``.
 
         Each draw takes one setting of the constants and hyperparameters in turn, so a row is one
-        coherent belief about the device; the timing adds the noise of a repeat.
+        coherent belief about the device. Timings of a row are taken in one new session: they share
+        its offset and each has the noise of a repeat.
         """
         n_used = min(n_hyperparameters, n_draws, len(self.draws.values))
         # An architecture asked about twice is one network: it gets one value.
@@ -100,11 +110,13 @@ class PhaseSurrogate:
             rows = torch.arange(k, n_draws, n_used)
             noise = _normal((len(at), len(rows)), generator)
             log_seconds[rows] = mean[k] + (lower @ noise).T
-        sd = self._repeat_sd(hyper)[torch.arange(n_draws) % n_used]
+        used = torch.arange(n_draws) % n_used
+        repeat_sd, session_sd = self._repeat_sd(hyper)[used], hyper.session[used]
         order = torch.randperm(n_draws, generator=generator)
         columns = torch.tensor([place[a] for a in architectures])
         curves = log_seconds[:, columns]
-        timings = curves + sd[:, None] * _normal(tuple(curves.shape), generator)
+        offset = session_sd[:, None] * _normal((n_draws, 1), generator)
+        timings = curves + offset + repeat_sd[:, None] * _normal(tuple(curves.shape), generator)
         return curves[order].exp().numpy() * 1e3, timings[order].exp().numpy() * 1e3
 
     def _at(
@@ -113,7 +125,7 @@ class PhaseSurrogate:
         constants, hyper = unpack(self.draws.values[:n_used], self.ceilings)
         at = _features(architectures, [workload], self.phase, self.ceilings)
         work = count_work(architectures, [workload], self.phase)
-        lower = gp.factor(self.features, self.floor_variance, hyper)
+        lower = gp.factor(self.features, self.floor_variance, self.sessions, hyper)
         shift, cross = gp.condition(self.features, self.residual[:n_used], lower, at, hyper)
         return roofline_seconds(work, constants).log() + shift, cross, at, hyper
 
@@ -127,6 +139,7 @@ def fit_phase(
     workloads: Sequence[Workload],
     seconds: np.ndarray,
     floor_variance: np.ndarray,
+    sessions: np.ndarray,
     ceilings: Ceilings,
     *,
     seed: int,
@@ -137,21 +150,22 @@ def fit_phase(
     work = count_work(architectures, workloads, phase)
     log_seconds = torch.log(torch.as_tensor(seconds, dtype=torch.float64))
     floor = torch.as_tensor(floor_variance, dtype=torch.float64)
+    session_of = torch.as_tensor(sessions)
 
     def log_density(z: Tensor) -> Tensor:
         constants, hyper = unpack(z, ceilings)
         residual = log_seconds - roofline_seconds(work, constants).log()
-        lower = gp.factor(features, floor, hyper)
+        lower = gp.factor(features, floor, session_of, hyper)
         return gp.log_likelihood(residual, lower) - 0.5 * (z**2).sum(-1)
 
-    draws = draw_posterior(log_density, 7 + len(FEATURES), n_draws=n_draws, seed=seed)
+    draws = draw_posterior(log_density, _N_SCALARS + len(FEATURES), n_draws=n_draws, seed=seed)
     constants, _ = unpack(draws.values, ceilings)
     residual = log_seconds - roofline_seconds(work, constants).log()
-    return PhaseSurrogate(phase, ceilings, features, residual, floor, draws)
+    return PhaseSurrogate(phase, ceilings, features, residual, floor, session_of, draws)
 
 
 def unpack(z: Tensor, ceilings: Ceilings) -> tuple[RooflineConstants, gp.Hyperparameters]:
-    """Turn whitened draws ``(draw, 7 + feature)`` into constants and hyperparameters."""
+    """Turn whitened draws ``(draw, 8 + feature)`` into constants and hyperparameters."""
     efficiency = GUESSED_EFFICIENCY if ceilings.is_guessed else EFFICIENCY
 
     def positive(column: int, prior: tuple[float, float]) -> Tensor:
@@ -168,7 +182,8 @@ def unpack(z: Tensor, ceilings: Ceilings) -> tuple[RooflineConstants, gp.Hyperpa
     hyper = gp.Hyperparameters(
         amplitude=positive(5, AMPLITUDE)[:, 0],
         noise=positive(6, NOISE)[:, 0],
-        lengthscales=median * torch.exp(spread * z[:, 7:]),
+        session=positive(7, SESSION)[:, 0],
+        lengthscales=median * torch.exp(spread * z[:, _N_SCALARS:]),
     )
     return constants, hyper
 
@@ -185,7 +200,9 @@ def _features(
 
 def _row(hyper: gp.Hyperparameters, k: int) -> gp.Hyperparameters:
     one = slice(k, k + 1)
-    return gp.Hyperparameters(hyper.amplitude[one], hyper.lengthscales[one], hyper.noise[one])
+    return gp.Hyperparameters(
+        hyper.amplitude[one], hyper.lengthscales[one], hyper.noise[one], hyper.session[one]
+    )
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -22,11 +22,13 @@ class Hyperparameters:
         amplitude: Standard deviation of the residual in log latency ``(draw,)``.
         lengthscales: Doublings of each feature over which it stays alike ``(draw, feature)``.
         noise: Standard deviation of a repeated measurement in log latency ``(draw,)``.
+        session: Standard deviation of what all timings of one session share ``(draw,)``.
     """
 
     amplitude: Tensor
     lengthscales: Tensor
     noise: Tensor
+    session: Tensor
 
 
 def matern52(left: Tensor, right: Tensor, hyper: Hyperparameters) -> Tensor:
@@ -47,12 +49,17 @@ def matern52(left: Tensor, right: Tensor, hyper: Hyperparameters) -> Tensor:
     return hyper.amplitude[:, None, None] ** 2 * shape
 
 
-def factor(features: Tensor, floor_variance: Tensor, hyper: Hyperparameters) -> Tensor:
+def factor(
+    features: Tensor, floor_variance: Tensor, sessions: Tensor, hyper: Hyperparameters
+) -> Tensor:
     """Return the Cholesky factor of the measurements' covariance, ``(draw, row, row)``.
 
-    ``floor_variance`` is each row's own, known part of the noise in log latency ``(row,)``.
+    ``floor_variance`` is each row's own, known part of the noise in log latency ``(row,)``, and
+    ``sessions`` numbers the session that each was taken in ``(row,)``.
     """
     covariance = matern52(features, features, hyper)
+    is_shared = (sessions[:, None] == sessions[None, :]).to(covariance.dtype)
+    covariance = covariance + hyper.session[:, None, None] ** 2 * is_shared
     noise = hyper.noise[:, None] ** 2 + floor_variance + JITTER
     lower, _ = torch.linalg.cholesky_ex(covariance + torch.diag_embed(noise))
     return lower

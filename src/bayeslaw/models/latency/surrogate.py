@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,10 @@ class LatencySurrogate:
     through a dozen timings is overconfident. Far from anything measured the process returns to
     the roofline, so what remains is the uncertainty of its constants and of the residual.
 
+    Timings of one session share an offset (clocks, neighbours), which repeats within it never show.
+    The k-th timing of the same architecture and workload counts as taken in session k, so what
+    drifts is learnt from anchors that are timed again; without any it is the prior's few percent.
+
     Attributes:
         measured: Workload of the first measurement: device, engine and precision hold for all.
         ttft: Of prefill.
@@ -82,7 +87,8 @@ class LatencySurrogate:
             workload: What they serve.
             n_draws: Rows.
             seed: The same seed, the same draws.
-            new_measurement: Whether each value carries the noise of another timing.
+            new_measurement: Whether each value is another timing: with the offset of a new session,
+                shared by a row, and its own noise.
 
         Returns:
             ``ttft_ms`` and ``tpot_ms``, each ``(draw, architecture)`` [ms]; a row is joint over
@@ -121,7 +127,8 @@ class LatencySurrogate:
             architectures: What to predict for.
             workload: What they serve.
             level: Probability between the outer quantiles.
-            new_measurement: Whether the interval is for another timing or for the latency itself.
+            new_measurement: Whether the interval is for a timing in another session or for the
+                latency itself.
 
         Raises:
             InvalidInputError: A level outside (0, 1), or a workload that was not measured.
@@ -198,7 +205,14 @@ def fit_latency(
         spread = np.array([getattr(m, figure.replace("_ms", "_iqr_ms")) for m in measurements])
         error = _MEDIAN_ERROR_PER_IQR * spread / median / np.sqrt(n_repeats)
         fits[figure] = fit_phase(
-            phase, architectures, workloads, median / 1e3, error**2, ceilings, seed=seed + offset
+            phase,
+            architectures,
+            workloads,
+            median / 1e3,
+            error**2,
+            _sessions(measurements),
+            ceilings,
+            seed=seed + offset,
         )
         if (rhat := fits[figure].draws.rhat) > _MAX_RHAT:
             notes.append(
@@ -219,6 +233,16 @@ def fit_latency(
             )
         )
     return LatencySurrogate(workloads[0], fits["ttft_ms"], fits["tpot_ms"], tuple(notes))
+
+
+def _sessions(measurements: Sequence[Measurement]) -> np.ndarray:
+    """Number sessions by how often the same case was timed before, ``(measurement,)``."""
+    seen: Counter[tuple[Architecture, Workload]] = Counter()
+    sessions = []
+    for m in measurements:
+        sessions.append(seen[m.architecture, m.workload])
+        seen[m.architecture, m.workload] += 1
+    return np.array(sessions)
 
 
 def _ceilings(measurements: Sequence[Measurement], device: Device | None) -> Ceilings:

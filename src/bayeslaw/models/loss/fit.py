@@ -142,6 +142,11 @@ def _check(
     n_warmup: int,
     n_draws: int | None,
 ) -> None:
+    if not isinstance(law, LossLaw):
+        raise InvalidInputError(
+            f"law must be a row of LAWS, such as LAWS['chinchilla'], got {law!r}; known are "
+            f"{sorted(LAWS)}"
+        )
     if method not in get_args(Method):
         raise InvalidInputError(f"method must be one of {get_args(Method)}, got {method!r}")
     smallest = {"n_chains": (n_chains, 1), "n_warmup": (n_warmup, 0)}

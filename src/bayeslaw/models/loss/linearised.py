@@ -84,7 +84,7 @@ def linearise(law: LossLaw, evidence: Evidence) -> Linearised:
     pool = _pool(law, evidence)
     return Linearised(
         names=law.coefficient_names,
-        parts=_parts(law),
+        parts=_parts(law, evidence.log_reference),
         covariance=np.linalg.inv(precision),
         pool=pool,
         pool_jacobian=_jacobian(law, evidence, pool) / SIGMA_MEDIAN,
@@ -102,12 +102,17 @@ def _jacobian(law: LossLaw, evidence: Evidence, columns: Mapping[str, np.ndarray
     return ((log_losses(steps) - log_losses(-steps)) / (2 * _STEP)).T
 
 
-def _parts(law: LossLaw) -> np.ndarray:
-    at_one = dict.fromkeys((*law.letters, "loss"), 0.0)
-
+def _parts(law: LossLaw, reference: Mapping[str, float]) -> np.ndarray:
     def logs(z: np.ndarray) -> np.ndarray:
-        theta = law.from_unconstrained(z, at_one, np)
-        return np.log(np.stack([theta[name] for name in law.coefficient_names]))
+        theta = law.from_unconstrained(z, reference, np)
+        rows = []
+        for c in law.coefficients:
+            log_value = np.log(theta[c.name])
+            if c.at_reference is not None:
+                letter, exponent, power = c.at_reference
+                log_value = log_value - power * theta[exponent] * reference[letter]
+            rows.append(log_value)
+        return np.stack(rows)
 
     steps = _STEP * np.eye(len(law.coefficients))
     return (logs(steps) - logs(-steps)) / (2 * _STEP)

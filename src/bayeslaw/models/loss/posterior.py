@@ -65,6 +65,12 @@ class Posterior:
     def __len__(self) -> int:
         return len(self.sigma)
 
+    def __repr__(self) -> str:
+        return (
+            f"Posterior({self.law_name} by {self.method}: {len(self)} draws, {self.n_runs} runs, "
+            f"N = {self.n_column}, {len(self.notes)} notes)"
+        )
+
     @property
     def law(self) -> LossLaw:
         """The law, counting N as the fit did."""
@@ -108,16 +114,20 @@ class Posterior:
         new_run: bool = True,
         seed: int = 0,
     ) -> Prediction:
-        """Predict the loss of each candidate with a central interval.
+        """Predict the loss of each candidate with a central interval [nats per token].
 
         Args:
-            columns: The law's inputs, each ``(candidate,)``.
+            columns: The law's inputs, each ``(candidate,)`` or one number:
+                ``{"n_params": 1e9, "n_tokens": 2e10}``; more columns are fine.
             level: Share of belief inside the interval.
             new_run: Whether to predict one more run (with noise) or the mean curve.
             seed: Of the noise.
 
         Returns:
             Quantiles, distances and notes.
+
+        Raises:
+            InvalidInputError: A column is missing or not positive, or ``level`` is no share.
         """
         if not 0 < level < 1:
             raise InvalidInputError(f"level must lie between 0 and 1, got {level}")

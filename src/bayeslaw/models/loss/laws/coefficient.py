@@ -17,7 +17,7 @@ class Coefficient:
     A prior on ``A`` of ``A / N**alpha`` itself would mean something else for every tokenizer and
     scale (406 for one table, 54,754 for another). So priors are on what a coefficient does to the
     loss *at the table's reference point* (geometric means of its columns and of its loss), which
-    is of order one for a byte-level toy and for a billion weights alike. With z ~ Normal(0, 1),
+    is within a factor of ten for a byte-level toy and for a billion weights. With z ~ Normal(0, 1),
     the lognormal quantity ``prior_median * exp(prior_log_sd * z)`` is, by ``kind``:
 
     * ``floor`` (E): the whole base loss at the reference point over the table's mean loss. What the
@@ -34,6 +34,8 @@ class Coefficient:
         prior_log_sd: Standard deviation of its logarithm.
         at_reference: ``("N", "alpha", 1)`` says the quantity is ``A / N_ref**alpha`` (over the
             floor); ``("R", "gamma", -1)`` says it is ``eps * R_ref**gamma``.
+        median_at: ``("N", 1e9, 0.2)`` says the prior's median holds at a reference N of 1e9 and
+            grows as ``(1e9 / N_ref)**0.2``; None where it is the same at any scale.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Coefficient:
     prior_median: float
     prior_log_sd: float
     at_reference: tuple[str, str, float] | None = None
+    median_at: tuple[str, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not (self.prior_median > 0 and self.prior_log_sd > 0):

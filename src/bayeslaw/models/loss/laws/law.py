@@ -28,6 +28,14 @@ class Columns(Protocol):
     def __contains__(self, name: str, /) -> bool: ...
 
 
+# What a table may carry instead of a ratio; it derives the ratio itself.
+_FROM = {
+    "aspect_ratio": "d_model and n_layers",
+    "relative_width": "d_model and n_params_body",
+    "mlp_attention_ratio": "n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, vocab_size, "
+    "tied_embeddings and gated_mlp together",
+}
+
 COUNTINGS = ("n_params", "n_params_body")
 """The two ways of counting N that a table may carry."""
 
@@ -99,6 +107,8 @@ class LossLaw:
             other = next(name for name in COUNTINGS if name != self.n_column)
             if missing == [self.n_column] and other in columns:
                 hint = f"; the table counts N as {other}: use law.counting({other!r})"
+            elif origins := [f"{n} follows from {_FROM[n]}" for n in missing if n in _FROM]:
+                hint = f"; {'; '.join(origins)}"
             raise InvalidInputError(
                 f"law {self.name!r} needs columns {list(self.inputs)}, {missing} missing{hint}"
             )
@@ -145,7 +155,7 @@ class LossLaw:
             Coefficient name to positive values of shape ``(...)``.
         """
         logs = {
-            c.name: math.log(c.prior_median) + c.prior_log_sd * z[..., i]
+            c.name: _log_median(c, reference) + c.prior_log_sd * z[..., i]
             for i, c in enumerate(self.coefficients)
         }
         shares = [xp.exp(logs[c.name]) for c in self.coefficients if c.kind == "share"]
@@ -172,3 +182,11 @@ class LossLaw:
             for letter, values in self.variables(columns).items()
         }
         return {**reference, "loss": float(np.mean(np.log(loss_nats)))}
+
+
+def _log_median(coefficient: Coefficient, reference: Mapping[str, Array]) -> Array:
+    log_median = math.log(coefficient.prior_median)
+    if coefficient.median_at is None:
+        return log_median
+    letter, scale, power = coefficient.median_at
+    return log_median + power * (math.log(scale) - reference[letter])
