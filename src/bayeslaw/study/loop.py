@@ -85,6 +85,9 @@ def _run_round(study: Study, round_number: int) -> None:
         _say(
             study, f"round {round_number} of {study.config.plan.rounds}: fitting and choosing runs"
         )
+        # The same network timed again each round tells how much the machine itself varies.
+        with _timed(study, "time"):
+            study.measure([study.config.decision.baseline_candidate], f"anchor{round_number}-")
         with _timed(study, "fit"):
             beliefs = study.beliefs(study.fit("laplace"))
         with _timed(study, "plan"):
