@@ -8,7 +8,7 @@ import torch
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.lab.attention import attention_backend
-from bayeslaw.lab.inference.timing import Timing, time_repeatedly
+from bayeslaw.lab.inference.timing import Timing, time_in_turns
 from bayeslaw.lab.machine import as_dtype, check_device, device_name, versions
 from bayeslaw.lab.network import Network
 from bayeslaw.runs import Job, Measurement
@@ -89,7 +89,7 @@ def _check_served_here(workload: Workload, device: str) -> None:
 
 
 def _time(network: Network, workload: Workload, job: Job) -> tuple[Timing, Timing]:
-    """Time prefill, then rounds of decode steps, one at each context."""
+    """Time prefill and rounds of decode steps, one step at each context."""
     generator = torch.Generator().manual_seed(job.seed)
     vocab = job.architecture.vocab_size
     shape = (workload.batch_size, workload.prompt_tokens)
@@ -112,8 +112,7 @@ def _time(network: Network, workload: Workload, job: Job) -> tuple[Timing, Timin
             cache.length = context
             following = network.decode(following, cache).argmax(dim=-1)
 
-    ttft = time_repeatedly(prefill, job.device)
-    rounds = time_repeatedly(decode_round, job.device)
+    ttft, rounds = time_in_turns([prefill, decode_round], job.device)
     n = len(contexts)
     return ttft, Timing(rounds.median_ms / n, rounds.iqr_ms / n, rounds.n_repeats)
 
