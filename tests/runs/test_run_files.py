@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from bayeslaw.errors import RunTableError
 from bayeslaw.runs import RunTable
 from bayeslaw.runs.files import ColumnSource, read_runs, write_runs
+from bayeslaw.space import Architecture
 
 GOOD = "n_params,n_tokens,loss_nats\n1000000,20000000,3.1\n2000000,40000000,2.9\n"
 
@@ -80,6 +81,16 @@ def test_counts_that_were_estimated_are_rounded_when_the_mapping_says_so(tmp_pat
     assert table["n_params"][0] == 1_000_000
 
 
+def test_what_a_file_does_not_say_can_be_said_for_all_rows(tmp_path):
+    path = write(tmp_path, "d_model,n_layers,n_tokens,loss_nats\n64,2,1000,3.0\n128,4,1000,2.8\n")
+    said = dict(n_heads="=4", n_kv_heads="=2", head_dim="=16", d_ff="=256", vocab_size="=256")
+    table = read_runs(path, columns={**said, "tied_embeddings": "=1", "gated_mlp": "=1"})
+    assert table["n_params"].tolist() == [
+        Architecture(layers, d, 4, 2, 16, 256, 256, tied_embeddings=True).n_params
+        for layers, d in ((2, 64), (4, 128))
+    ]
+
+
 BAD = [
     (
         "n_params,n_tokens,loss\n1,1,1\n",
@@ -91,25 +102,28 @@ BAD = [
     ("n_tokens,loss_nats\n1,1\n", "how large the networks are"),
     (
         "n_params,n_tokens,loss_nats\n1,1,2\n2,1,\n",
-        "row 'line 3', column 'loss_nats': '' is not a number",
+        "row 'runs.csv:3', column 'loss_nats': '' is not a number",
     ),
-    ("n_params,n_tokens,loss_nats\n1,1,nan\n", "row 'line 2', column 'loss_nats'"),
-    ("n_params,n_tokens,loss_nats\n1,1,two\n", "row 'line 2', column 'loss_nats': 'two' is not a"),
-    ("n_params,n_tokens,loss_nats\n0.97,1,2\n", "row 'line 2', column 'n_params'.*billion"),
-    ("n_params,n_tokens,loss_nats\n-1,1,2\n", "row 'line 2', column 'n_params'.*positive"),
-    ("n_params,n_tokens,loss_nats\n1,1,2\n1,1,2\n", "row 'line 3' repeats row 'line 2'"),
+    ("n_params,n_tokens,loss_nats\n1,1,nan\n", "row 'runs.csv:2', column 'loss_nats'"),
+    (
+        "n_params,n_tokens,loss_nats\n1,1,two\n",
+        "row 'runs.csv:2', column 'loss_nats': 'two' is not a",
+    ),
+    ("n_params,n_tokens,loss_nats\n0.97,1,2\n", "row 'runs.csv:2', column 'n_params'.*billion"),
+    ("n_params,n_tokens,loss_nats\n-1,1,2\n", "row 'runs.csv:2', column 'n_params'.*positive"),
+    ("n_params,n_tokens,loss_nats\n1,1,2\n1,1,2\n", "row 'runs.csv:3' repeats row 'runs.csv:2'"),
     ("run_id,n_params,n_tokens,loss_nats\na,1,1,2\na,2,1,2\n", "row 'a' appears twice"),
     (
         f"{SHAPE},n_params,n_tokens,loss_nats\n16,2048,32,8,64,8192,128256,1,1,973000000,10,2.8\n",
-        "row 'line 2', column 'n_params'.*contradicts the shape.*embeddings",
+        "row 'runs.csv:2', column 'n_params'.*contradicts the shape.*embeddings",
     ),
     (
         f"{SHAPE},n_tokens,loss_nats\n16,2048,32,7,64,8192,128256,1,1,10,2.8\n",
-        "row 'line 2': n_heads must be a multiple",
+        "row 'runs.csv:2': n_heads must be a multiple",
     ),
     (
         "n_params,d_model,n_layers,aspect_ratio,n_tokens,loss_nats\n9,64,8,8,1,2\n9,64,8,9,1,2\n",
-        "row 'line 3', column 'aspect_ratio': 9 contradicts d_model and n_layers, which give 8",
+        "row 'runs.csv:3', column 'aspect_ratio': 9 contradicts d_model and n_layers, which give 8",
     ),
     ("", "not a readable"),
     ("n_params,n_tokens,loss_nats\n", "no rows"),
@@ -130,6 +144,8 @@ def test_a_wrong_table_is_refused_naming_row_and_column(text, match, tmp_path):
         ("loss_nats=missing", "has no column 'missing'"),
         ("perplexity=Loss", "'perplexity' is not one of our columns"),
         ("loss_nats", "a column mapping is"),
+        ("loss_nats==two", "a constant is a number"),
+        ("n_tokens==5", "a constant would hide it"),
     ],
 )
 def test_a_wrong_mapping_is_refused(mapping, match, tmp_path):

@@ -17,7 +17,7 @@ Columns = Annotated[
         "--column",
         "-c",
         help="Our name for a file's column: OURS=THEIRS or OURS=THEIRS:UNIT, such as "
-        "'n_params=Model size:billion'.",
+        "'n_params=Model size:billion'; OURS==NUMBER for one value in all rows.",
     ),
 ]
 Ignore = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,28 +56,37 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """Say which of a file's columns fills one of ours, and in which unit.
+    """Say which of a file's columns fills one of ours, and in which unit; or one value for all rows.
 
     Attributes:
-        name: The file's header.
+        name: The file's header; empty with a constant.
         unit: One of `UNITS`; empty when values are in our unit already.
+        constant: What every row has, such as a vocabulary that the file does not mention.
     """
 
     name: str
     unit: str = ""
+    constant: float | None = None
 
     @classmethod
     def parse(cls, text: str) -> tuple[str, ColumnSource]:
-        """Read ``ours=theirs`` or ``ours=theirs:unit``, as the command line gives it.
+        """Read ``ours=theirs``, ``ours=theirs:unit`` or ``ours==number``.
 
+        >>> ColumnSource.parse("vocab_size==50432")
+        ('vocab_size', ColumnSource(name='', unit='', constant=50432.0))
         >>> ColumnSource.parse("n_params=Model size:billion")
-        ('n_params', ColumnSource(name='Model size', unit='billion'))
+        ('n_params', ColumnSource(name='Model size', unit='billion', constant=None))
         """
         ours, equals, rest = text.partition("=")
         if not equals or not ours or not rest:
             raise RunTableError(
-                f"a column mapping is 'ours=theirs' or 'ours=theirs:unit', got {text!r}"
+                f"a column mapping is 'ours=theirs', 'ours=theirs:unit' or 'ours==number', got "
+                f"{text!r}"
             )
+        if rest.startswith("="):
+            if math.isnan(number := _to_float(rest[1:])):
+                raise RunTableError(f"in {text!r} a constant is a number, got {rest[1:]!r}")
+            return ours, cls("", constant=number)
         theirs, _, unit = (
             rest.rpartition(":") if rest.rpartition(":")[2] in UNITS else (rest, "", "")
         )
@@ -97,7 +107,7 @@ def read_runs(
     Args:
         path: The file.
         columns: Our name to the file's column and unit: a `ColumnSource`, or text such as
-            ``"Model size:billion"``.
+            ``"Model size:billion"`` or, for one value in all rows, ``"=50432"``.
         ignore: The file's columns to leave out; ``"*"`` leaves out all that are not known.
 
     Returns:
@@ -118,6 +128,8 @@ def read_runs(
     mapped = {source.name for source in columns.values()}
     data: dict[str, np.ndarray] = {
         ours: _convert(frame[source.name].to_numpy(), ours, source)
+        if source.constant is None
+        else np.full(len(frame), source.constant)
         for ours, source in columns.items()
     }
     unknown = []
@@ -130,13 +142,12 @@ def read_runs(
             unknown.append(str(header))
     if unknown:
         raise RunTableError(_about_unknown(path, unknown))
-    # Rows are named by their line in the file (the header is line 1), as an editor shows them.
+    # A row without a name is named as editors and compilers do: file:line, the header being 1.
+    first_line = 2 if path.suffix.lower() == ".csv" else 1
     run_ids = (
         [str(value) for value in frame["run_id"]]
         if "run_id" in frame
-        else [f"line {i + 2}" for i in range(len(frame))]
-        if path.suffix.lower() == ".csv"
-        else [f"row {i}" for i in range(len(frame))]
+        else [f"{path.name}:{i + first_line}" for i in range(len(frame))]
     )
     return RunTable.from_columns(data, run_ids=run_ids, source=path.name)
 
@@ -148,7 +159,11 @@ def write_runs(table: RunTable, path: Path | str) -> None:
         RunTableError: The file's name ends otherwise.
     """
     path = Path(path)
-    frame = pd.DataFrame({"run_id": list(table.run_ids), **{n: table[n] for n in table}})
+    data = {
+        name: table[name].astype(np.int64) if COLUMNS[name].is_count else table[name]
+        for name in table
+    }
+    frame = pd.DataFrame({"run_id": list(table.run_ids), **data})
     if path.suffix.lower() == ".csv":
         frame.to_csv(path, index=False)
     elif path.suffix.lower() == ".parquet":
@@ -202,6 +217,10 @@ def _about_unknown(path: Path, unknown: list[str]) -> str:
 def _check_mapping(ours: str, source: ColumnSource, frame: pd.DataFrame, path: Path) -> None:
     if ours not in COLUMNS:
         raise RunTableError(f"{ours!r} is not one of our columns {sorted(COLUMNS)}")
+    if source.constant is not None:
+        if ours in frame:
+            raise RunTableError(f"{path.name} has a column {ours!r}; a constant would hide it")
+        return
     if source.name not in frame:
         raise RunTableError(
             f"{path.name} has no column {source.name!r}, only {[str(c) for c in frame.columns]}"

@@ -69,7 +69,7 @@ def _front(problem: Problem, objectives: Objectives, row: int, taken: Sequence[i
         others = np.where(is_feasible[:, :-1, None], utilities[:, :-1], -np.inf).max(axis=1)
         best = ((utilities[:, -1] > others) & is_feasible[:, -1:]).mean(axis=0)
         top = int(np.argmax(best))
-        says += f" (a new best in {objectives.wanted[top].text}: {_percent(float(best[top]))})"
+        says += f" ({objectives.plain[top]} than any: {_percent(float(best[top]))})"
     if objectives.limits:
         says += f" and keeps all limits with {_percent(float(is_feasible[:, -1].mean()))}"
     return says

@@ -25,6 +25,14 @@ class Objectives:
     limits: tuple[Expression, ...]
 
     @property
+    def plain(self) -> tuple[str, ...]:
+        """What is wanted, for people: ``-tpot_ms`` is "lower tpot_ms"."""
+        return tuple(
+            f"lower {e.text[1:].strip()}" if e.text.startswith("-") else f"higher {e.text}"
+            for e in self.wanted
+        )
+
+    @property
     def names(self) -> frozenset[str]:
         """Quantities that must be predicted."""
         return frozenset().union(*(e.names for e in (*self.wanted, *self.limits)))

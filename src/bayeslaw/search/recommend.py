@@ -217,13 +217,16 @@ def _beats(wanted: Objectives, outcomes: Outcomes) -> tuple[dict[str, np.ndarray
 
 
 def _rule(wanted: Objectives, p_feasible: float) -> str:
-    what = " and ".join(expression.text for expression in wanted.wanted)
+    what = " and ".join(wanted.plain)
     if len(wanted.wanted) > 1:
-        what = f"share of the box of {what}"
+        what = (
+            f"balance of {what} (the share that it dominates of the box between the best and the "
+            f"worst point on the front)"
+        )
     if not wanted.limits:
-        return f"highest expected {what}"
+        return f"best expected {what}"
     limits = " and ".join(expression.text for expression in wanted.limits)
-    return f"highest expected {what} among candidates with P({limits}) >= {p_feasible:g}"
+    return f"best expected {what}, among candidates with P({limits}) >= {p_feasible:g}"
 
 
 def _notes(
