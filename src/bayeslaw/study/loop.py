@@ -37,8 +37,14 @@ def run_study(study: Study) -> dict[str, Any]:
             written all the same.
         StateError: Another process is driving this study.
     """
+    finished = study.folder / "summary.json"
     with study.driving():
-        return _run_to_the_end(study)
+        if not finished.exists():
+            # Put there last of all, and whole: where it is, everything else is.
+            partial = finished.with_suffix(".partial")
+            partial.write_text(json.dumps(_run_to_the_end(study), indent=2) + "\n")
+            partial.replace(finished)
+    return json.loads(finished.read_text())
 
 
 def _run_to_the_end(study: Study) -> dict[str, Any]:
@@ -73,10 +79,8 @@ def _run_to_the_end(study: Study) -> dict[str, Any]:
         summary = summarise(study)
         study.state.write_document("summary", summary)
         write_study_report(study)
-    # Written last, so that it also counts the seconds the report took.
-    summary = summarise(study)
-    (study.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    return summary
+    # Once more, so that it also counts the seconds the report took.
+    return summarise(study)
 
 
 def _run_round(study: Study, round_number: int) -> None:
