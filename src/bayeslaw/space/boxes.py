@@ -16,8 +16,6 @@ from bayeslaw.space.interval import Interval, Truth
 Judge = Callable[[Mapping[str, Interval]], Sequence[Truth]]
 Test = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
-_SPLIT_AT_ONCE = 4096
-
 
 @dataclass(frozen=True)
 class Cover:
@@ -36,7 +34,7 @@ class Cover:
     @property
     def volumes(self) -> np.ndarray:
         """Members of each box, feasible or not, float64, shape ``(box,)``."""
-        return np.prod((self.last - self.first + 1).astype(np.float64), axis=1)
+        return _volumes(self.first, self.last)
 
     @property
     def is_exact(self) -> bool:
@@ -90,26 +88,29 @@ def cover(
     Returns:
         A cover; it is empty only when no member is feasible.
     """
-    values = list(axes.values())
     if start is None:
-        last = np.array([[len(axis) - 1 for axis in values]])
-        start = Cover(np.zeros_like(last), last, np.zeros(1, dtype=bool))
-        first, last, is_full = _decide(start.first, start.last, axes, judge, test, mentions)[:3]
-        start = Cover(first, last, is_full)
-    first, last, is_full = start.first, start.last, start.is_full
-    while len(first) < max_boxes and not is_full.all():
-        open_boxes = np.flatnonzero(~is_full)
-        volumes = np.prod((last[open_boxes] - first[open_boxes] + 1).astype(np.float64), axis=1)
-        room = max(1, min(_SPLIT_AT_ONCE, max_boxes - len(first)))
-        chosen = open_boxes[np.argsort(-volumes, kind="stable")[:room]]
-        kept = np.ones(len(first), dtype=bool)
-        kept[chosen] = False
-        halves = _split(first[chosen], last[chosen], axes, judge, mentions)
+        last = np.array([[len(axis) - 1 for axis in axes.values()]])
+        boxes = _decide(np.zeros_like(last), last, axes, judge, test, mentions)
+    else:
+        boxes = _decide(start.first, start.last, axes, judge, test, mentions)
+    while len(boxes[0]) < max_boxes and not boxes[2].all():
+        first, last, is_full, relevant = boxes
+        chosen = ~is_full
+        room = max_boxes - len(first)
+        if chosen.sum() > room:
+            sizes = np.where(chosen, _volumes(first, last), -1.0)
+            chosen = np.zeros(len(first), dtype=bool)
+            chosen[np.argsort(-sizes, kind="stable")[:room]] = True
+        halves = _split(first[chosen], last[chosen], relevant[chosen], axes)
         new = _decide(*halves, axes, judge, test, mentions)
-        first = np.concatenate([first[kept], new[0]])
-        last = np.concatenate([last[kept], new[1]])
-        is_full = np.concatenate([is_full[kept], new[2]])
-    return Cover(first, last, is_full)
+        boxes = tuple(
+            np.concatenate([old[~chosen], part]) for old, part in zip(boxes, new, strict=True)
+        )
+    return Cover(*boxes[:3])
+
+
+def _volumes(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    return np.prod((last - first + 1).astype(np.float64), axis=1)
 
 
 def _judged(
@@ -136,8 +137,13 @@ def _decide(
     judge: Judge,
     test: Test,
     mentions: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Drop boxes without members and say which are full."""
+) -> tuple[np.ndarray, ...]:
+    """Drop boxes without members; of the others say which are full and which axes matter.
+
+    Returns:
+        ``first`` and ``last`` of the boxes that are left, ``is_full`` ``(box,)``, and whether an
+        undecided constraint depends on an axis, ``(box, axis)``.
+    """
     always, possibly = _judged(first, last, axes, judge)
     alive = possibly.all(axis=1)
     first, last, always = first[alive], last[alive], always[alive]
@@ -146,28 +152,18 @@ def _decide(
     # for the whole box.
     relevant = (~always @ mentions) > 0
     is_point = ~is_full & ~(relevant & (last > first)).any(axis=1)
-    if is_point.any():
-        members = {
-            name: values[first[is_point, i]] for i, (name, values) in enumerate(axes.items())
-        }
-        holds = np.zeros(len(first), dtype=bool)
-        holds[is_point] = test(members)
-        keep = ~is_point | holds
-        first, last = first[keep], last[keep]
-        is_full = np.logical_or(is_full, is_point)[keep]
-    return first, last, is_full
+    if not is_point.any():
+        return first, last, is_full, relevant
+    members = {name: values[first[is_point, i]] for i, (name, values) in enumerate(axes.items())}
+    holds = np.ones(len(first), dtype=bool)
+    holds[is_point] = test(members)
+    return first[holds], last[holds], np.logical_or(is_full, is_point)[holds], relevant[holds]
 
 
 def _split(
-    first: np.ndarray,
-    last: np.ndarray,
-    axes: Mapping[str, np.ndarray],
-    judge: Judge,
-    mentions: np.ndarray,
+    first: np.ndarray, last: np.ndarray, relevant: np.ndarray, axes: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Halve each box along the relevant axis whose values span the largest ratio."""
-    always, _ = _judged(first, last, axes, judge)
-    relevant = (~always @ mentions) > 0
     spans = np.stack(
         [
             np.log1p(values[last[:, i]]) - np.log1p(values[first[:, i]])
