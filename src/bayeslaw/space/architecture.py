@@ -211,19 +211,17 @@ class Architecture:
             context: Prompt and output tokens of each sequence [count].
             bytes_per_value: 2 for bfloat16, 4 for float32.
         """
-        return (
-            bytes_per_value * self.n_params
-            + batch_size * context * self.kv_bytes_per_token(bytes_per_value)
-            + formulas.activation_bytes(
-                batch_size,
-                context,
-                self.d_model,
-                self.d_ff,
-                self.n_heads,
-                self.head_dim,
+        return formulas.serving_bytes(
+            self.n_params,
+            batch_size,
+            context,
+            self.kv_bytes_per_token(bytes_per_value),
+            formulas.activation_bytes(
+                batch_size, context, self.d_model, self.d_ff, self.n_heads, self.head_dim,
                 bytes_per_value,
-            )
-        )
+            ),
+            bytes_per_value,
+        )  # fmt: skip
 
     @property
     def _weights_read(self) -> int:

@@ -71,3 +71,15 @@ def activation_bytes(
     return (
         batch_size * prompt_tokens * bytes_per_value * (2 * d_model + n_heads * head_dim + 2 * d_ff)
     )
+
+
+def serving_bytes(
+    n_params: Number, batch_size: Number, context: Number, kv_bytes: Number, activations: Number,
+    bytes_per_value: Number = 2,
+) -> Number:  # fmt: skip
+    """Count bytes held while serving: weights, the KV cache of all sequences, activations.
+
+    ``kv_bytes`` is what one token keeps (`kv_bytes_per_token`), ``activations`` one layer's live
+    bytes (`activation_bytes`), both in the same precision.
+    """
+    return bytes_per_value * n_params + batch_size * context * kv_bytes + activations

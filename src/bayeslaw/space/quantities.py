@@ -91,4 +91,5 @@ def _memory_gb(v: Values, workload: Workload) -> Any:
     activations = formulas.activation_bytes(
         batch, context, v["d_model"], v["d_ff"], v["n_heads"], v["head_dim"], size
     )
-    return (size * _n_params(v) + batch * context * cache + activations) / 1e9
+    total = formulas.serving_bytes(_n_params(v), batch, context, cache, activations, size)
+    return total / 1e9
