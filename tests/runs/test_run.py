@@ -32,6 +32,14 @@ def test_a_superseded_run_keeps_its_loss_but_is_no_evidence():
         PLANNED.superseded_for("why not")
 
 
+def test_columns_that_only_some_runs_have_are_named_and_not_dropped_in_silence():
+    bare = Run("r3", n_tokens=9, columns={"n_params": 1e6, "n_params_body": 9e5})
+    table = RunTable.from_runs([DONE, bare.complete(loss_nats=3.0, cost_gpu_hours=1)])
+    assert "relative_width" not in table and "relative_width" in table.left_out
+    assert "n_params" in table and "n_params" not in table.left_out
+    assert RunTable.from_runs([DONE]).left_out == ()
+
+
 def test_failed_and_stopped_runs_say_why():
     with pytest.raises(InvalidInputError, match="reason"):
         PLANNED.advance("failed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class RunTable:
         columns: Column name to values.
         run_ids: A name for each row, unique.
         source: Where the rows came from, for people.
+        left_out: Columns that only some of the runs have, so that the table has none of them.
 
     >>> table = RunTable.from_columns(
     ...     {"n_params": [1e6, 2e6], "n_tokens": [2e7, 4e7], "loss_nats": [3.1, 2.9]})
@@ -38,6 +39,7 @@ class RunTable:
     columns: Mapping[str, np.ndarray]
     run_ids: tuple[str, ...]
     source: str = field(default="", compare=False)
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.run_ids)
@@ -63,6 +65,7 @@ class RunTable:
             columns={name: values[index] for name, values in self.columns.items()},
             run_ids=tuple(self.run_ids[i] for i in index),
             source=self.source,
+            left_out=self.left_out,
         )
 
     def __repr__(self) -> str:
@@ -114,7 +117,13 @@ class RunTable:
 
     @classmethod
     def from_runs(cls, runs: Iterable[Run], *, source: str = "") -> RunTable:
-        """Keep the runs that are evidence (done, not superseded) and lay them out as columns."""
+        """Keep the runs that are evidence (done, not superseded) and lay them out as columns.
+
+        A column that a run lacks cannot be laid out; the table's ``left_out`` names it.
+
+        Raises:
+            RunTableError: No run is evidence.
+        """
         kept = [run for run in runs if run.is_evidence]
         if not kept:
             raise RunTableError(
@@ -123,11 +132,12 @@ class RunTable:
             )
         rows = [_row(run) for run in kept]
         shared = set(rows[0]).intersection(*rows[1:])
-        return cls.from_columns(
+        table = cls.from_columns(
             {name: [row[name] for row in rows] for name in sorted(shared)},
             run_ids=[run.run_id for run in kept],
             source=source,
         )
+        return replace(table, left_out=tuple(sorted(set().union(*rows) - set(table.columns))))
 
 
 def architecture_columns(architectures: Sequence[Architecture]) -> dict[str, np.ndarray]:

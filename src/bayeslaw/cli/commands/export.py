@@ -24,6 +24,15 @@ def export(
     runs = RunTable.from_runs(open_state(folder).runs())
     write_runs(runs, table)
     if as_json:
-        print_json({"table": str(table), "n_runs": len(runs), "fingerprint": runs.fingerprint})
-    else:
-        console().print(f"wrote {len(runs)} runs to {table}")
+        print_json(
+            {
+                "table": str(table),
+                "n_runs": len(runs),
+                "fingerprint": runs.fingerprint,
+                "left_out": list(runs.left_out),
+            }
+        )
+        return
+    console().print(f"wrote {len(runs)} runs to {table}")
+    if runs.left_out:
+        console().print(f"left out, because some runs lack them: {', '.join(runs.left_out)}")

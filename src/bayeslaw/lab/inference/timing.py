@@ -13,7 +13,7 @@ MIN_REPEATS = 5
 ENOUGH_REPEATS = 20
 WARM_UPS = 3
 # Seconds for each action. On a shared machine a stranger's burst lasts some tenths of a second: at
-# 0.3 s one of fifteen networks came out 45 % too slow, so actions take turns over a longer time.
+# 0.3 s one of fifteen networks came out 1.6x too slow, so actions take turns over a longer time.
 ENOUGH_SECONDS = 1.0
 MAX_SECONDS = 2.0
 BLOCK_SECONDS = 0.1
