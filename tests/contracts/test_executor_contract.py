@@ -1,5 +1,7 @@
 """What every executor must do; a new one joins by a line in ``EXECUTORS``."""
 
+import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -74,11 +76,36 @@ def test_a_job_that_ends_without_a_result_has_failed_with_the_reason(executor, t
     assert "the disk is on fire" in result.reason
 
 
-@pytest.mark.parametrize("what", ["nan", "stranger"])
+@pytest.mark.parametrize("what", ["nan", "stranger", "no record"])
 def test_a_result_that_makes_no_sense_is_a_failed_job(executor, tmp_path, what):
     result = finish(executor, executor.submit(job(what), tmp_path / "r1"))
     assert result.status == "failed"
     assert "result.json" in result.reason
+
+
+def test_a_job_that_asks_to_be_started_again_is_and_its_starts_are_counted(executor, tmp_path):
+    result = finish(executor, executor.submit(job("requeue:2"), tmp_path / "r1"))
+    assert (result.status, result.record["attempts"]) == ("done", 3)
+    assert starts(tmp_path / "r1") == 3
+
+
+def test_a_job_told_to_stop_by_somebody_else_goes_on_by_itself(executor, tmp_path):
+    handle = executor.submit(job("polite"), tmp_path / "r1")
+    wait_until(lambda: (tmp_path / "r1" / "listening").exists())
+    number = (tmp_path / "r1" / "starts.txt").read_text().split()[0]
+    os.kill(int(number), signal.SIGTERM)
+    result = finish(executor, handle)
+    assert (result.status, result.record["attempts"]) == ("done", 2)
+
+
+def test_a_cancelled_job_is_not_started_again_though_it_asks_for_it(executor, tmp_path):
+    handle = executor.submit(job("polite"), tmp_path / "r1")
+    wait_until(lambda: (tmp_path / "r1" / "listening").exists())
+    executor.cancel(handle)
+    assert executor.poll(handle).phase == "ended"
+    result = executor.collect(handle)
+    assert (result.status, "cancelled" in result.reason) == ("failed", True)
+    assert result.record["attempts"] == starts(tmp_path / "r1") == 1
 
 
 def test_more_jobs_than_slots_queue_and_all_get_done(executor, tmp_path):

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.executors import LocalExecutor, process
+from bayeslaw.executors import LocalExecutor, process, watched
 from bayeslaw.executors.process import PID_FILE, start_time
+from bayeslaw.lab import __main__ as lab_main
+from bayeslaw.lab.train import interrupt
 from bayeslaw.runs import Hyperparameters, Job
 from bayeslaw.space import Architecture
 
@@ -175,6 +177,36 @@ def test_without_proc_jobs_are_found_again_by_ps(tmp_path, monkeypatch):
         flag.touch()
         assert finish(second, handle).status == "done"
     assert len(starts(tmp_path / "r1")) == 1
+
+
+def test_a_job_that_always_asks_to_be_started_again_comes_to_an_end(tmp_path):
+    with LocalExecutor(command=LAB, max_requeues=2) as executor:
+        handle = executor.submit(job("requeue:999"), tmp_path / "r1")
+        result = finish(executor, handle)
+        assert result.status == "failed"
+        assert "code 85" in result.reason and "2 times" in result.reason
+        assert result.record["attempts"] == len(starts(tmp_path / "r1")) == 3
+        executor.submit(job("requeue:999"), tmp_path / "r1")
+        assert finish(executor, handle).record["attempts"] == len(starts(tmp_path / "r1")) == 6
+    with pytest.raises(InvalidInputError, match="max_requeues"):
+        LocalExecutor(max_requeues=-1)
+
+
+def test_starts_under_earlier_drivers_count_too(tmp_path):
+    first = LocalExecutor(command=LAB)
+    first.submit(job("checkpoint"), tmp_path / "r1")
+    wait_until((tmp_path / "r1" / "checkpoint").exists)
+    first.close()
+    os.kill(starts(tmp_path / "r1")[0][0], signal.SIGKILL)
+    wait_until(lambda: is_gone(starts(tmp_path / "r1")[0][0]))
+    with LocalExecutor(command=LAB) as second:
+        result = finish(second, second.submit(job("checkpoint"), tmp_path / "r1"))
+    assert (result.status, result.record["attempts"]) == ("done", 2)
+
+
+def test_lab_and_executor_mean_the_same_exit_code_and_variable():
+    assert watched.REQUEUE == interrupt.REQUEUE_EXIT_CODE
+    assert process.ATTEMPT_VARIABLE == lab_main.ATTEMPT_VARIABLE
 
 
 def test_a_job_taken_over_can_be_cancelled(tmp_path):

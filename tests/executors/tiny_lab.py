@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,12 @@ def main():
     if what == "crash":
         print("the disk is on fire", file=sys.stderr)
         sys.exit(3)
+    if what == "requeue" and int(os.environ["BAYESLAW_ATTEMPT"]) <= int(argument):
+        sys.exit(85)
+    if what == "polite" and os.environ["BAYESLAW_ATTEMPT"] == "1":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(85))
+        Path("listening").touch()
+        time.sleep(60)
     if what == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         Path("child.pid").write_text(str(child.pid))
@@ -30,13 +37,14 @@ def main():
         time.sleep(0.01)
     print(json.dumps({"step": 2}) + "\n" + '{"step": 3, "unfin', flush=True)
     result = {
-        "schema": 1,
+        "schema": job["schema"],
         "run_id": "somebody else" if what == "stranger" else job["run_id"],
         "kind": job["kind"],
         "status": "done",
         "finished": True,
         "loss_nats": float("nan") if what == "nan" else 2.5,
         "seconds": 7.2,
+        "record": None if what == "no record" else {},
     }
     Path("result.partial").write_text(json.dumps(result))
     Path("result.partial").replace("result.json")

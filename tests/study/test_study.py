@@ -15,7 +15,7 @@ from bayeslaw.study.study import Study
 QUICK_LAB = """
 import json
 job = json.load(open("job.json"))
-result = {"schema": 1, "run_id": job["run_id"], "kind": "train", "status": "done",
+result = {"schema": job["schema"], "run_id": job["run_id"], "kind": "train", "status": "done",
           "finished": True, "loss_nats": 2.0, "seconds": 3600.0}
 json.dump(result, open("result.json", "w"))
 """

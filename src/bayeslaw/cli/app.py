@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from bayeslaw.cli.commands import (
+    corpus,
     export,
     fit,
     import_runs,
@@ -21,8 +22,10 @@ from bayeslaw.cli.commands import (
     recommend,
     report,
     run,
+    schema,
     status,
     suggest,
+    suite,
     train,
 )
 from bayeslaw.cli.output import print_error
@@ -59,10 +62,13 @@ def _options(
 
 _ANY_TABLE = "On anyone's table"
 _STUDY = "In a study"
+_LAB = "For a lab"
+_OPEN_TABLE = "For a table of your own"
 
 app.command("fit", rich_help_panel=_ANY_TABLE)(fit.fit)
 app.command("predict", rich_help_panel=_ANY_TABLE)(predict.predict)
 app.command("laws", rich_help_panel=_ANY_TABLE)(laws.laws)
+app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_LAB)
 app.command("run", rich_help_panel=_STUDY)(run.run)
 app.command("init", rich_help_panel=_STUDY)(init.init)
 app.command("import", rich_help_panel=_STUDY)(import_runs.import_runs)
@@ -74,6 +80,8 @@ app.command("recommend", rich_help_panel=_STUDY)(recommend.recommend)
 app.command("status", rich_help_panel=_STUDY)(status.status)
 app.command("report", rich_help_panel=_STUDY)(report.report)
 app.command("export", rich_help_panel=_STUDY)(export.export)
+app.command("suite", rich_help_panel=_OPEN_TABLE)(suite.suite)
+app.command("schema", rich_help_panel=_STUDY)(schema.schema)
 
 
 def main() -> None:

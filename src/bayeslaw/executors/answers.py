@@ -34,6 +34,9 @@ def read_result(path: Path, job: Job, seconds: float) -> JobResult:
     if (result.run_id, result.kind) != (job.run_id, job.kind):
         answered = f"{result.kind} job {result.run_id!r}"
         return failed(job, f"its {path.name} answers {answered}, not this {job.kind} job", seconds)
+    if not isinstance(result.record, dict):
+        reason = f"its {path.name} makes no sense: record must be an object, got {result.record!r}"
+        return failed(job, reason, seconds)
     return result
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 
 from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
 from bayeslaw.executors.answers import failed, read_progress, read_result
-from bayeslaw.executors.process import STDERR_FILE, STDOUT_FILE
+from bayeslaw.executors.process import STDERR_FILE, STDOUT_FILE, count_starts
 from bayeslaw.executors.protocol import JobHandle, JobState
 from bayeslaw.executors.watched import RESULT_FILE, WatchedJob
 from bayeslaw.runs import Job, JobResult
@@ -42,6 +42,9 @@ class LocalExecutor:
     folder. Used in a ``with`` block, jobs that still run are cancelled when the block is left,
     be it by Ctrl-C or SIGTERM; a lab that checkpoints goes on from there when submitted again.
 
+    A job that somebody else told to stop, and that exits with code 85, is started again; so is
+    one that fills its time slice and stops by itself. What is cancelled here stays cancelled.
+
     Nothing runs in the background: queued jobs start when `poll` is called.
 
     Args:
@@ -49,9 +52,11 @@ class LocalExecutor:
         command: What to run in the job's folder; our own lab when left out.
         threads: CPU threads a job may use; cores over slots when left out.
         grace_seconds: How long a cancelled job may take to end by itself [s].
+        max_requeues: How often a job may ask to be started again, by exit code 85, before it
+            has failed; submitting it again starts the count anew [count].
 
     Raises:
-        InvalidInputError: No slot or thread, an empty command.
+        InvalidInputError: No slot or thread, an empty command, a negative count.
     """
 
     def __init__(
@@ -61,17 +66,21 @@ class LocalExecutor:
         command: Sequence[str] = LAB_COMMAND,
         threads: int | None = None,
         grace_seconds: float = 10.0,
+        max_requeues: int = 100,
     ) -> None:
         if slots < 1:
             raise InvalidInputError(f"slots must be at least 1, got {slots}")
         if threads is not None and threads < 1:
             raise InvalidInputError(f"threads must be at least 1, got {threads}")
+        if max_requeues < 0:
+            raise InvalidInputError(f"max_requeues must be 0 or more, got {max_requeues}")
         if isinstance(command, str) or not command:
             raise InvalidInputError(f"command must be a list of words, got {command!r}")
         self._slots = slots
         self._command = tuple(command)
         self._threads = threads or max(1, available_cores() // slots)
         self._grace_seconds = grace_seconds
+        self._max_requeues = max_requeues
         self._jobs: dict[Path, WatchedJob] = {}
         self._has_handler = False
 
@@ -118,7 +127,7 @@ class LocalExecutor:
         known = self._jobs.get(folder)
         if known is not None and known.phase in ("queued", "running"):
             return handle
-        entry = WatchedJob(job, folder)
+        entry = WatchedJob(job, folder, max_requeues=self._max_requeues)
         if not entry.take_over():
             partial = folder / f"{JOB_FILE}.partial"
             job.write(partial)
@@ -148,9 +157,13 @@ class LocalExecutor:
         if entry.phase in ("queued", "running"):
             raise StateError(f"job {handle.run_id!r} is {entry.phase}; poll it until it is over")
         if entry.has_result:
-            return read_result(entry.folder / RESULT_FILE, entry.job, entry.seconds)
-        stderr = entry.folder / STDERR_FILE
-        return failed(entry.job, entry.reason, entry.seconds, stderr=stderr)
+            result = read_result(entry.folder / RESULT_FILE, entry.job, entry.seconds)
+        else:
+            stderr = entry.folder / STDERR_FILE
+            result = failed(entry.job, entry.reason, entry.seconds, stderr=stderr)
+        if attempts := count_starts(entry.folder):  # a lab need not count, but may know better
+            result = replace(result, record={"attempts": attempts, **result.record})
+        return result
 
     def close(self) -> None:
         """Forget all jobs; those that run are left to finish and can be taken over."""

@@ -15,6 +15,10 @@ from bayeslaw.errors import UnavailableError
 PID_FILE = "process.pid"
 STDOUT_FILE = "stdout.txt"
 STDERR_FILE = "stderr.txt"
+# A line for each start of the job, whoever started it.
+STARTS_FILE = "process.starts"
+# Tells the lab which start this is, so that it need not count itself.
+ATTEMPT_VARIABLE = "BAYESLAW_ATTEMPT"
 
 # What the launcher exits with when another process of this job was first.
 TAKEN = 75
@@ -35,6 +39,9 @@ echo "$$ $started" > {PID_FILE}.$$
 ln {PID_FILE}.$$ {PID_FILE} 2>/dev/null; won=$?
 rm -f {PID_FILE}.$$
 [ $won -eq 0 ] || exit {TAKEN}
+echo "$$ $started" >> {STARTS_FILE}
+{ATTEMPT_VARIABLE}=$(($(wc -l < {STARTS_FILE})))
+export {ATTEMPT_VARIABLE}
 exec "$@"
 """
 
@@ -91,6 +98,14 @@ def read_mark(folder: Path) -> ProcessMark | None:
     except FileNotFoundError:
         return None
     return ProcessMark(int(pid), " ".join(started.split())) if pid.isdigit() else None
+
+
+def count_starts(folder: Path) -> int:
+    """Return how often the folder's job was started, by whatever driver [count]."""
+    try:
+        return (folder / STARTS_FILE).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 def forget_dead_mark(folder: Path) -> None:

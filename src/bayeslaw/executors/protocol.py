@@ -29,8 +29,9 @@ class JobState:
     """Say how a job is doing.
 
     Attributes:
-        phase: ``queued``, ``running``, ``ended`` (it has an exit code or a result) or ``lost``
-            (it is gone without a trace; submitting it again is safe).
+        phase: ``queued`` (also again, when it asked for that), ``running``, ``ended`` (it has an
+            exit code or a result) or ``lost`` (it is gone without a trace; submitting it again is
+            safe).
         progress: What it last said on stdout, as JSON; empty when nothing yet.
     """
 
@@ -44,7 +45,15 @@ class JobState:
 
 
 class Executor(Protocol):
-    """Run jobs; keep no state but what lies in their folders, so that a restart loses nothing."""
+    """Run jobs; keep no state but what lies in their folders, so that a restart loses nothing.
+
+    What a lab may rely on: it is started in the job's folder, with the variable
+    ``BAYESLAW_ATTEMPT`` saying which start of this job that is, 1 for the first. It ends with a
+    ``result.json`` there, or with exit code 85 and none: "I was told to stop (SIGTERM, SIGUSR1,
+    SIGUSR2), my state is saved, start me again". Such a job is queued again, so many times that a
+    lab which never gets anywhere still comes to an end, and unless it was `cancel` that told it.
+    Any other end without a result is a failure.
+    """
 
     @property
     def slots(self) -> int:
@@ -81,6 +90,9 @@ class Executor(Protocol):
 
     def collect(self, handle: JobHandle) -> JobResult:
         """Return what the job answered; a job that answered nothing has failed, with the reason.
+
+        The result's record says under ``attempts`` how often the job was started, also where the
+        lab did not.
 
         Raises:
             NotFoundError: This executor was never given that job.

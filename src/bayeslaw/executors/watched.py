@@ -24,6 +24,9 @@ from bayeslaw.runs import Job
 
 RESULT_FILE = "result.json"
 
+# What a lab exits with that was told to stop, saved its state and wants to be started again.
+REQUEUE = 85
+
 
 @dataclass(slots=True)
 class WatchedJob:
@@ -38,6 +41,8 @@ class WatchedJob:
         began: When it started [s since 1970].
         seconds: How long it took, once it is over [s].
         reason: Why it gave no result, once it is over.
+        n_requeues: Times it asked to be started again and was [count].
+        max_requeues: After so many it is over [count].
     """
 
     job: Job
@@ -48,6 +53,8 @@ class WatchedJob:
     began: float = 0.0
     seconds: float = 0.0
     reason: str = ""
+    n_requeues: int = 0
+    max_requeues: int = 0
 
     @property
     def has_result(self) -> bool:
@@ -92,6 +99,9 @@ class WatchedJob:
             self._conclude(phase, "its process is gone and left no result; exit code unknown")
             return
         code, mark = self.child.returncode, read_mark(self.folder)
+        if code == REQUEUE and not self.has_result and not self.reason:
+            self._requeue()
+            return
         if code != TAKEN or mark is None or mark.pid == self.child.pid:
             self._conclude("ended", _exit_reason(code))
             return
@@ -116,9 +126,25 @@ class WatchedJob:
             # Popen warns of a child nobody waits for; this one is meant to go on.
             self.child.returncode = 0
 
+    def _requeue(self) -> None:
+        """Put a job that was told to stop, though not by us, back in the queue."""
+        if self.n_requeues == self.max_requeues:
+            self._conclude(
+                "ended",
+                f"the lab exited with code {REQUEUE}, which asks to be started again; it was, "
+                f"{self.n_requeues} times, and may not be once more",
+            )
+            return
+        self._kill_remains()
+        self.n_requeues += 1
+        self.phase, self.child = "queued", None
+
     def _conclude(self, phase: JobPhase, reason: str) -> None:
         self.phase, self.seconds = phase, max(0.0, time.time() - self.began)
         self.reason = self.reason or reason
+        self._kill_remains()
+
+    def _kill_remains(self) -> None:
         # Data loaders and the like that the job left behind would eat the next one's cores.
         self.signal(signal.SIGKILL)
 

@@ -1,7 +1,7 @@
 """The network: a decoder-only transformer built from an `Architecture`.
 
-Pre-norm blocks with RMSNorm, rotary positions, grouped-query attention and SwiGLU (or ReLU^2 when
-not gated), no biases: Llama's block with switches. Query, key and value projections are one
+Pre-norm blocks with RMSNorm (and norms after them too, when asked), rotary positions, grouped-query
+attention and SwiGLU (or ReLU^2 when not gated), no biases: Llama's block with switches. Query, key and value projections are one
 matrix, and so are gate and up: fewer, larger products, the same number of weights.
 """
 
@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.lab.attention import BACKENDS, AttentionBackend
-from bayeslaw.lab.block import Block, rms_norm, rotation_table
+from bayeslaw.lab.block import Block, rms_norm
+from bayeslaw.lab.rotary import rotation_table
+from bayeslaw.lab.settings import NetworkSettings
 from bayeslaw.space import Architecture
 
 
@@ -48,9 +51,10 @@ class Network(nn.Module):
         attention: The kernel to use.
         max_context: Longest sequence, prompt and output together [count].
         seed: Of the random weights.
+        settings: Positions and the norms' epsilon; by default a rotary base of 10,000 and 1e-6.
 
     Raises:
-        InvalidInputError: ``post_norm`` (not built yet) or an odd ``head_dim`` (RoPE turns pairs).
+        InvalidInputError: An odd ``head_dim`` (RoPE turns pairs).
     """
 
     def __init__(
@@ -59,13 +63,9 @@ class Network(nn.Module):
         attention: AttentionBackend = BACKENDS["sdpa_flash"],
         max_context: int = 2048,
         seed: int = 0,
+        settings: NetworkSettings | None = None,
     ) -> None:
         super().__init__()
-        if architecture.post_norm:
-            raise InvalidInputError(
-                "the lab's network has no post-norm blocks yet; use an architecture with "
-                "post_norm=False, or train this one elsewhere and import the run"
-            )
         if architecture.head_dim % 2:
             raise InvalidInputError(
                 f"head_dim must be even, rotary positions turn pairs; got {architecture.head_dim}"
@@ -73,15 +73,19 @@ class Network(nn.Module):
         self.architecture = architecture
         self.attention = attention
         self.max_context = max_context
+        self.settings = settings or NetworkSettings()
         self.embedding = nn.Parameter(torch.empty(architecture.vocab_size, architecture.d_model))
         self.blocks = nn.ModuleList(
-            Block(architecture, attention) for _ in range(architecture.n_layers)
+            Block(architecture, attention, self.settings.norm_epsilon)
+            for _ in range(architecture.n_layers)
         )
         self.last_norm = nn.Parameter(torch.ones(architecture.d_model))
         if not architecture.tied_embeddings:
             self.head = nn.Parameter(torch.empty(architecture.vocab_size, architecture.d_model))
         self.register_buffer(
-            "rotations", rotation_table(max_context, architecture.head_dim), persistent=False
+            "rotations",
+            rotation_table(max_context, architecture.head_dim, self.settings),
+            persistent=False,
         )
         self._initialize(seed)
 
@@ -90,7 +94,10 @@ class Network(nn.Module):
         rotations = self._rotations_of(0, tokens.shape[1])
         stream = F.embedding(tokens, self.embedding)
         for block in self.blocks:
-            stream = block(stream, rotations)
+            if self.settings.recompute_activations and torch.is_grad_enabled():
+                stream = checkpoint(block, stream, rotations, use_reentrant=False)
+            else:
+                stream = block(stream, rotations)
         return self._logits(stream)
 
     def new_cache(self, batch_size: int, max_context: int | None = None) -> KVCache:
@@ -128,7 +135,7 @@ class Network(nn.Module):
 
     def _logits(self, stream: Tensor) -> Tensor:
         head = self.embedding if self.architecture.tied_embeddings else self.head
-        return F.linear(rms_norm(stream, self.last_norm), head)
+        return F.linear(rms_norm(stream, self.last_norm, self.settings.norm_epsilon), head)
 
     def _rotations_of(self, start: int, end: int) -> Tensor:
         if end > self.max_context:
@@ -145,8 +152,12 @@ class Network(nn.Module):
         depth = 1 / math.sqrt(2 * self.architecture.n_layers)
         for name, weight in self.named_parameters():
             if weight.ndim == 1:
+                # A norm after a block undoes the scale of its matrix: the gain carries it instead.
+                weight.fill_(depth if name.endswith("post_norm") else 1.0)
                 continue
             std = weight.shape[1] ** -0.5
             if name.endswith(("attention_out", "mlp_out")):
                 std *= depth
+            elif name in ("embedding", "head") and self.settings.embedding_std is not None:
+                std = self.settings.embedding_std
             weight.normal_(0.0, std, generator=generator)

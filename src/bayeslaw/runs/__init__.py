@@ -1,5 +1,6 @@
-from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, SHAPE_COLUMNS, Column
-from bayeslaw.runs.job import SCHEMA, Hyperparameters, Job, JobKind, JobResult
+from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, LABELS, SHAPE_COLUMNS, Column
+from bayeslaw.runs.hyperparameters import Hyperparameters
+from bayeslaw.runs.job import SCHEMA, Job, JobKind, JobResult
 from bayeslaw.runs.measurement import Measurement
 from bayeslaw.runs.run import Run, RunStatus
 from bayeslaw.runs.table import RunTable, architecture_columns, candidate_columns
@@ -7,6 +8,7 @@ from bayeslaw.runs.table import RunTable, architecture_columns, candidate_column
 __all__ = [
     "ARCHITECTURE_FIELDS",
     "COLUMNS",
+    "LABELS",
     "SCHEMA",
     "SHAPE_COLUMNS",
     "Column",

@@ -12,7 +12,10 @@ from bayeslaw.space import Architecture
 
 _FLAGS = ("tied_embeddings", "gated_mlp", "qk_norm", "post_norm")
 _DEFAULTS = {"qk_norm": 0.0, "post_norm": 0.0}
-_ZERO_ALLOWED = (*_FLAGS, "loss_stderr", "cost_gpu_hours")
+_ZERO_ALLOWED = (
+    *_FLAGS, "loss_stderr", "cost_gpu_hours", "head_params", "seed", "warmup_tokens",
+    "decay_fraction", "weight_decay",
+)  # fmt: skip
 _RATIOS = {
     "aspect_ratio": ("d_model", "n_layers", 1.0),
     "relative_width": ("d_model", "n_params_body", 0.5),

@@ -49,12 +49,46 @@ COLUMNS: Mapping[str, Column] = {
     "aspect_ratio": Column("ratio", "d_model / n_layers"),
     "relative_width": Column("ratio", "d_model / sqrt(n_params_body)"),
     "gqa_group": Column("count", "query heads that share a KV head", True),
+    "embedding_params": Column("count", "weights of the input table", True),
+    "head_params": Column("count", "weights of the output head; 0 when tied", True),
+    "attention_params": Column("count", "weights of all attention projections", True),
+    "mlp_params": Column("count", "weights of all MLPs", True),
+    "norm_params": Column("count", "gains of all norms", True),
+    "bits_per_byte": Column("bit", "the final loss per byte of text"),
+    "epochs": Column("ratio", "training tokens over those of the corpus"),
+    "train_flops_6n_params": Column("FLOP", "6 n_params n_tokens"),
+    "train_flops_6n_params_body": Column("FLOP", "6 n_params_body n_tokens"),
+    "train_flops_attention_aware": Column("FLOP", "weights that are multiplied, and attention"),
+    "seed": Column("count", "of weights and data order", True),
+    "learning_rate": Column("ratio", "peak rate of the blocks' matrices"),
+    "batch_tokens": Column("count", "tokens of an optimizer step", True),
+    "seq_len": Column("count", "tokens of a training sequence", True),
+    "warmup_tokens": Column("count", "tokens over which the rate rises", True),
+    "decay_fraction": Column("ratio", "share of the tokens over which the rate falls"),
+    "weight_decay": Column("ratio", "decoupled decay of matrices"),
+    "threads": Column("count", "CPU threads of the job", True),
 }
 """Every column, by name."""
+
+LABELS: Mapping[str, str] = {
+    "trunk": "the training job a point branched from: its points share weights and text",
+    "finished": "whether the whole schedule ran",
+    "optimizer": "by name",
+    "schedule": "of the learning rate, by name",
+    "precision": "of training arithmetic",
+    "attention": "backend, by name",
+    "attention_version": "of that backend",
+    "device": "the machine's own name for it",
+    "torch": "version",
+    "corpus": "fingerprint of the text",
+    "tokenizer": "sha256 of its description",
+    "code": "version and commit of the trainer",
+}
+"""What a row may say in words, by name; of these a `RunTable` keeps the trunk."""
 
 # What follows from a shape, by `Architecture`'s property or field of that name.
 SHAPE_COLUMNS = (
     *ARCHITECTURE_FIELDS,
     "n_params", "n_params_body", "mlp_attention_ratio", "aspect_ratio", "relative_width",
-    "gqa_group",
+    "gqa_group", "embedding_params", "head_params", "attention_params", "mlp_params", "norm_params",
 )  # fmt: skip

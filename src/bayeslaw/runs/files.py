@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import RunTableError
-from bayeslaw.runs.columns import COLUMNS
+from bayeslaw.runs.columns import COLUMNS, LABELS
 from bayeslaw.runs.table import RunTable
 
 UNITS: Mapping[str, float] = {
@@ -103,6 +103,8 @@ def read_runs(
 
     Headers that are our names (`bayeslaw.runs.COLUMNS`, ``run_id``) are taken as they are; others
     must be mapped or ignored by name, so nothing is guessed and nothing is dropped in silence.
+    What a file says in words (`bayeslaw.runs.LABELS`) is no column of a table: ``trunk`` becomes
+    its `trunks`, the others are named in its `left_out`.
 
     Args:
         path: The file.
@@ -132,12 +134,14 @@ def read_runs(
         else np.full(len(frame), source.constant)
         for ours, source in columns.items()
     }
-    unknown = []
+    unknown, words = [], []
     for header in frame.columns:
-        if header in mapped or header in ignore or header == "run_id":
+        if header in mapped or header in ignore or header in ("run_id", "trunk"):
             continue
         if header in COLUMNS and header not in data:
             data[header] = _convert(frame[header].to_numpy(), header, ColumnSource(header))
+        elif header in LABELS:
+            words.append(header)
         elif "*" not in ignore:
             unknown.append(str(header))
     if unknown:
@@ -149,7 +153,9 @@ def read_runs(
         if "run_id" in frame
         else [f"{path.name}:{i + first_line}" for i in range(len(frame))]
     )
-    return RunTable.from_columns(data, run_ids=run_ids, source=path.name)
+    trunks = () if "trunk" not in frame or "trunk" in ignore else [str(t) for t in frame["trunk"]]
+    table = RunTable.from_columns(data, run_ids=run_ids, source=path.name, trunks=trunks)
+    return replace(table, left_out=tuple(words))
 
 
 def write_runs(table: RunTable, path: Path | str) -> None:
@@ -163,7 +169,8 @@ def write_runs(table: RunTable, path: Path | str) -> None:
         name: table[name].astype(np.int64) if COLUMNS[name].is_count else table[name]
         for name in table
     }
-    frame = pd.DataFrame({"run_id": list(table.run_ids), **data})
+    trunks = {"trunk": list(table.trunks)} if table.trunks else {}
+    frame = pd.DataFrame({"run_id": list(table.run_ids), **trunks, **data})
     if path.suffix.lower() == ".csv":
         frame.to_csv(path, index=False)
     elif path.suffix.lower() == ".parquet":

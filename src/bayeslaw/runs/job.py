@@ -12,53 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.runs.hyperparameters import Hyperparameters
 from bayeslaw.runs.measurement import Measurement
 from bayeslaw.space import Architecture, Workload
 
-SCHEMA = 1
+SCHEMA = 2
 
 JobKind = Literal["train", "measure"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hyperparameters:
-    """Say how a network is trained; the study resolves these from a recipe.
-
-    Attributes:
-        learning_rate: Peak rate of AdamW.
-        batch_tokens: Tokens in one optimizer step [count]; a multiple of ``seq_len``.
-        seq_len: Tokens in one training sequence [count].
-        warmup_fraction: Share of the steps that the rate rises linearly.
-        decay_fraction: Share of the steps, the last ones, that the rate falls linearly to zero.
-        weight_decay: AdamW's decoupled decay, on matrices only.
-        beta1: AdamW's first-moment decay.
-        beta2: AdamW's second-moment decay.
-        grad_clip: Largest global gradient norm.
-    """
-
-    learning_rate: float
-    batch_tokens: int
-    seq_len: int = 128
-    warmup_fraction: float = 0.05
-    decay_fraction: float = 0.5
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.95
-    grad_clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise InvalidInputError(f"learning_rate must be positive, got {self.learning_rate}")
-        if self.seq_len < 1 or self.batch_tokens < 1 or self.batch_tokens % self.seq_len:
-            raise InvalidInputError(
-                f"batch_tokens must be a positive multiple of seq_len, got "
-                f"batch_tokens={self.batch_tokens} and seq_len={self.seq_len}"
-            )
-        if not 0 <= self.warmup_fraction + self.decay_fraction <= 1:
-            raise InvalidInputError(
-                f"warm-up and decay must fit into one run, got {self.warmup_fraction=} and "
-                f"{self.decay_fraction=}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +29,10 @@ class Job:
         run_id: The run (or measurement) this job is for.
         kind: ``train`` or ``measure``.
         architecture: The network.
-        n_tokens: Training tokens [count]; ``train`` only.
+        n_tokens: Training tokens of the whole schedule [count]; ``train`` only.
+        branches: Smaller token counts that shall be finished too: at each, the constant phase is
+            left, the rate decays, the loss is taken, and the trunk goes on from where it was left.
+            A branch ends with the weights that a run of that many tokens would have.
         hyperparameters: How to train; ``train`` only.
         corpus: Folder that `bayeslaw.lab.corpus` built; ``train`` only.
         workload: What to time; ``measure`` only.
@@ -78,12 +41,18 @@ class Job:
         attention: A name in the lab's attention registry; never replaced in silence.
         threads: CPU threads the job may use [count].
         seed: Of weights and data order.
+        micro_batch_tokens: Tokens that a process reads at once; the step's gradients are summed
+            over such parts [count]. The whole batch when left out.
+        recompute_activations: Whether the backward pass computes blocks again to save memory.
+        compile: Whether ``torch.compile`` is used.
+        schema: Version of this format.
     """
 
     run_id: str
     kind: JobKind
     architecture: Architecture
     n_tokens: int | None = None
+    branches: tuple[int, ...] = ()
     hyperparameters: Hyperparameters | None = None
     corpus: str | None = None
     workload: Workload | None = None
@@ -92,6 +61,9 @@ class Job:
     attention: str = "sdpa_flash"
     threads: int = 1
     seed: int = 0
+    micro_batch_tokens: int | None = None
+    recompute_activations: bool = False
+    compile: bool = False
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -105,6 +77,7 @@ class Job:
             raise InvalidInputError(
                 f"a {self.kind} job needs {missing}, job {self.run_id!r} lacks them"
             )
+        _check_branches(self)
 
     def write(self, path: Path) -> None:
         """Write job.json."""
@@ -119,6 +92,7 @@ class Job:
             values["hyperparameters"] = Hyperparameters(**values["hyperparameters"])
         if values.get("workload") is not None:
             values["workload"] = Workload.from_dict(values["workload"])
+        values["branches"] = tuple(values.get("branches", ()))
         return cls(**values)
 
 
@@ -135,10 +109,14 @@ class JobResult:
         loss_nats: Final loss on the fixed evaluation set [nats per token].
         loss_stderr: Its standard error over evaluation sequences [nats per token].
         bits_per_byte: The same loss per byte of text [bits].
-        curve: Evaluations on the way: ``{"step", "tokens", "loss_nats"}``.
+        curve: Evaluations on the way: ``{"step", "tokens", "loss_nats", "loss_stderr",
+            "bits_per_byte"}``.
+        branches: The job's branches, each finished: ``{"n_tokens", "loss_nats", "loss_stderr",
+            "bits_per_byte", "seconds"}``; ``seconds`` is what a run of that length alone takes.
         seconds: Wall time of the job [s].
         measurement: What was timed; ``measure`` only.
         record: Everything else worth keeping: versions, attention backend, seeds, rates, hashes.
+        schema: Version of this format.
     """
 
     run_id: str
@@ -150,6 +128,7 @@ class JobResult:
     loss_stderr: float | None = None
     bits_per_byte: float | None = None
     curve: list[dict[str, float]] = field(default_factory=list)
+    branches: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     measurement: Measurement | None = None
     record: dict[str, Any] = field(default_factory=dict)
@@ -185,6 +164,22 @@ class JobResult:
         if values.get("measurement") is not None:
             values["measurement"] = Measurement.from_dict(values["measurement"])
         return cls(**values)
+
+
+def _check_branches(job: Job) -> None:
+    if not job.branches or job.n_tokens is None or job.hyperparameters is None:
+        return
+    if job.hyperparameters.schedule != "wsd":
+        raise InvalidInputError(
+            f"job {job.run_id!r} has branches and schedule {job.hyperparameters.schedule!r}; only "
+            f"'wsd' has a constant phase to branch from"
+        )
+    if list(job.branches) != sorted(set(job.branches)) or not (
+        0 < job.branches[0] and job.branches[-1] < job.n_tokens
+    ):
+        raise InvalidInputError(
+            f"branches are growing token counts below n_tokens={job.n_tokens}, got {job.branches}"
+        )
 
 
 def _load(path: Path, kind: type) -> dict[str, Any]:

@@ -28,7 +28,10 @@ class RunTable:
         columns: Column name to values.
         run_ids: A name for each row, unique.
         source: Where the rows came from, for people.
-        left_out: Columns that only some of the runs have, so that the table has none of them.
+        left_out: Columns that the table does not have: those that only some of the runs have, and
+            what a file says in words (`bayeslaw.runs.LABELS`).
+        trunks: For each run the training job it branched from, where that is known; runs of one
+            trunk share weights and text, so their errors are correlated. Empty otherwise.
 
     >>> table = RunTable.from_columns(
     ...     {"n_params": [1e6, 2e6], "n_tokens": [2e7, 4e7], "loss_nats": [3.1, 2.9]})
@@ -40,6 +43,7 @@ class RunTable:
     run_ids: tuple[str, ...]
     source: str = field(default="", compare=False)
     left_out: tuple[str, ...] = field(default=(), compare=False)
+    trunks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.run_ids)
@@ -66,6 +70,7 @@ class RunTable:
             run_ids=tuple(self.run_ids[i] for i in index),
             source=self.source,
             left_out=self.left_out,
+            trunks=tuple(self.trunks[i] for i in index) if self.trunks else (),
         )
 
     def __repr__(self) -> str:
@@ -85,6 +90,8 @@ class RunTable:
         for name in sorted(self.columns):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(self.columns[name]).tobytes())
+        if self.trunks:
+            digest.update("\0".join(("trunks", *self.trunks)).encode())
         return digest.hexdigest()[:16]
 
     @classmethod
@@ -94,6 +101,7 @@ class RunTable:
         *,
         run_ids: Sequence[str] | None = None,
         source: str = "",
+        trunks: Sequence[str] = (),
     ) -> RunTable:
         """Check columns and derive what follows from the shape.
 
@@ -102,6 +110,7 @@ class RunTable:
                 one of ``n_params``, ``n_params_body`` or a whole shape are required.
             run_ids: Names of the rows; ``row0``, ``row1`` ... when left out.
             source: Where the rows came from.
+            trunks: The training job of each row, where rows share one.
 
         Raises:
             RunTableError: An unknown or missing column, lengths that differ, a value that is
@@ -113,7 +122,10 @@ class RunTable:
             raise RunTableError(f"columns must have one length, got {lengths}")
         n_rows = next(iter(lengths.values()), 0)
         names = tuple(run_ids) if run_ids is not None else tuple(f"row{i}" for i in range(n_rows))
-        return cls(columns=check_columns(arrays, names), run_ids=names, source=source)
+        if trunks and len(trunks) != len(names):
+            raise RunTableError(f"{len(trunks)} trunks for {len(names)} rows; name one a row")
+        columns = check_columns(arrays, names)
+        return cls(columns=columns, run_ids=names, source=source, trunks=tuple(trunks))
 
     @classmethod
     def from_runs(cls, runs: Iterable[Run], *, source: str = "") -> RunTable:

@@ -1,192 +1,198 @@
-"""Turn text that is already on this machine into training, validation and test tokens."""
+"""Turn text into training, validation and test tokens, as a stream."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import sysconfig
-import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.lab.corpus import bpe
+from bayeslaw.lab.corpus.document import Notify, Source, Workspace
 from bayeslaw.lab.corpus.manifest import SPLITS, Manifest
-from bayeslaw.lab.corpus.tokenizer import SEPARATOR, TOKENIZER_SHA256
+from bayeslaw.lab.corpus.publishing import publishing
+from bayeslaw.lab.corpus.shards import ShardWriter, TokenArray, iterate_documents
+from bayeslaw.lab.corpus.sources import open_source
+from bayeslaw.lab.corpus.splitting import Splits, split_documents
+from bayeslaw.lab.corpus.tokenizer import BYTES, Tokenizer
 
-PYTHON_SOURCES = "python-sources"
-MAX_BYTES = 40_000_000
-# Longer files are mostly generated tables; a few of them would be half of the validation text.
-MAX_DOCUMENT_BYTES = 65_536
-# Of 100 documents, by their hash: the first is for validation, the second for test.
-_SPLIT_BUCKETS = 100
+TokenizerName = Literal["bytes", "bpe"]
 
 
 def build_corpus(
-    source: str | Path, out_folder: str | Path, max_bytes: int = MAX_BYTES
+    source: str | Path,
+    out_folder: str | Path,
+    max_bytes: int | None = None,
+    *,
+    tokenizer: TokenizerName = "bytes",
+    vocab_size: int | None = None,
+    licence: str = "",
+    notify: Notify | None = None,
 ) -> Manifest:
     """Build a corpus, or return the finished one that is already there.
 
-    Documents are taken in the order of their path's hash until ``max_bytes`` of text are reached,
-    so machines with the same packages agree on every byte. A document whose text was seen before
-    is dropped, and its own hash puts it into train, validation or test (98/1/1).
+    A document is left out where its text was seen before, and its own hash puts it into train,
+    validation or test (98/1/1). Nothing is held whole in memory. A corpus is made whole or not at
+    all: it is written beside ``out_folder`` and moved there at the end.
 
     Args:
-        source: ``python-sources`` (the .py files of the packages and of the standard library that
-            this interpreter has) or a folder of text files.
-        out_folder: Where ``train.bin``, ``validation.bin``, ``test.bin``, ``documents.json`` and
-            ``manifest.json`` go; made whole or not at all.
-        max_bytes: Most text to keep [byte].
+        source: ``python-sources`` (the .py files of the standard library and of the packages that
+            bayeslaw needs), ``debian-docs`` (manuals and dictionaries of Debian, by apt), a
+            file or folder of text, ``.jsonl``, ``.jsonl.gz`` or ``.parquet``, or ``hf:NAME`` for a
+            Hugging Face data set, which may be a local folder.
+        out_folder: Where token shards, ``documents.jsonl``, ``manifest.json`` and, with ``bpe``,
+            ``tokenizer.json`` go.
+        max_bytes: Most text to keep; None is 40 MB of ``python-sources`` and all of any other
+            source. Documents come in the order of their names' hashes, rows of a file or data set
+            in their own [byte].
+        tokenizer: ``bytes``, or ``bpe`` learnt here from a sample of the training text.
+        vocab_size: Symbols of ``bpe``, a multiple of 64; 16,384 by default [count].
+        licence: Of documents that do not say their own.
+        notify: Hears ``(stage, bytes done, bytes in all or None)`` now and then.
 
     Raises:
-        InvalidInputError: No such folder, no text in it, too little for all three splits, or
+        InvalidInputError: The source is not there or has too little text for all three splits, or
             ``out_folder`` holds something else.
+        UnavailableError: The source or tokenizer needs a package or program that is not there.
+        LabError: The disk is full.
     """
+    if max_bytes is not None and max_bytes < 1:
+        raise InvalidInputError(f"max_bytes must be at least 1, got {max_bytes}")
+    vocab_size = _vocab_size(tokenizer, vocab_size)
     out_folder = Path(out_folder)
+    text = open_source(source)
+    max_bytes = text.max_bytes if max_bytes is None else max_bytes
+    asked = {
+        "source": text.name,
+        "max_bytes": max_bytes,
+        "max_document_bytes": text.max_document_bytes,
+        "tokenizer": tokenizer,
+        "vocab_size": vocab_size,
+        "licence": licence,
+    }
     if (out_folder / "manifest.json").exists():
-        manifest = Manifest.read(out_folder)
-        _check_same(manifest, source, max_bytes, out_folder)
-        return manifest
-    if out_folder.exists() and any(out_folder.iterdir()):
+        return _same(out_folder, asked)
+    if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
         raise InvalidInputError(
             f"{out_folder} is not empty and holds no finished corpus; give an empty or new folder"
         )
-    out_folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out_folder.name}-", dir=out_folder.parent))
-    try:
-        partial.chmod(0o755)
-        _write_corpus(source, partial, max_bytes)
-        _publish(partial, out_folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Manifest.read(out_folder)
+    with publishing(out_folder) as folder:
+        _write_corpus(text, folder, asked, notify or (lambda *_: None))
+    return _same(out_folder, asked)
 
 
-def _publish(partial: Path, out_folder: Path) -> None:
-    """Move a finished corpus into place; when another process was first, its corpus stays."""
-    if out_folder.exists() and not any(out_folder.iterdir()):
-        out_folder.rmdir()
-    try:
-        partial.rename(out_folder)
-    except OSError:
-        if not (out_folder / "manifest.json").exists():
-            raise
-
-
-def _check_same(manifest: Manifest, source: str | Path, max_bytes: int, folder: Path) -> None:
-    asked = _source_name(source)
-    if (manifest.source, manifest.max_bytes) != (asked, max_bytes):
-        raise InvalidInputError(
-            f"{folder} already holds a corpus of {manifest.source!r} with "
-            f"max_bytes={manifest.max_bytes}, asked were {asked!r} and {max_bytes}; give another "
-            f"folder or delete this one"
-        )
-
-
-def _write_corpus(source: str | Path, folder: Path, max_bytes: int) -> None:
-    documents: dict[str, list[str]] = {split: [] for split in SPLITS}
-    n_bytes: dict[str, int] = dict.fromkeys(SPLITS, 0)
-    skipped = {"duplicate": 0, "not_utf8": 0, "too_long": 0, "empty": 0}
-    seen: set[str] = set()
-    files = {split: (folder / f"{split}.bin").open("wb") for split in SPLITS}
-    try:
-        for text in _documents(source, skipped):
-            digest = hashlib.sha256(text).hexdigest()
-            if digest in seen:
-                skipped["duplicate"] += 1
-                continue
-            if sum(n_bytes.values()) + len(text) > max_bytes:
-                break
-            seen.add(digest)
-            split = split_of(digest)
-            files[split].write(text + bytes([SEPARATOR]))
-            documents[split].append(digest)
-            n_bytes[split] += len(text)
-    finally:
-        for file in files.values():
-            file.close()
-    if empty := [split for split in SPLITS if not n_bytes[split]]:
-        raise InvalidInputError(
-            f"{source} has too little text: {len(seen)} documents with {sum(n_bytes.values())} "
-            f"bytes leave {empty} empty (1 of 100 documents each, by hash); give a folder with "
-            f"some hundred documents or more"
-        )
-    (folder / "documents.json").write_text(json.dumps(documents, indent=0) + "\n")
-    manifest = Manifest(
-        source=_source_name(source),
-        max_bytes=max_bytes,
-        tokenizer_sha256=TOKENIZER_SHA256,
-        n_documents={split: len(documents[split]) for split in SPLITS},
-        n_bytes=n_bytes,
-        n_tokens={split: n_bytes[split] + len(documents[split]) for split in SPLITS},
-        sha256={split: _file_hash(folder / f"{split}.bin") for split in SPLITS},
-        n_skipped=skipped,
-    )
-    (folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
-
-
-def split_of(document_sha256: str) -> str:
-    """Return the split that a document's own hash puts it in.
-
-    >>> split_of("00" * 32), split_of("00" * 7 + "01" + "00" * 24), split_of("ff" * 32)
-    ('validation', 'test', 'train')
-    """
-    bucket = int(document_sha256[:16], 16) % _SPLIT_BUCKETS
-    return {0: "validation", 1: "test"}.get(bucket, "train")
-
-
-def _documents(source: str | Path, skipped: dict[str, int]) -> Iterator[bytes]:
-    found = [(hashlib.sha256(name.encode()).digest(), path) for name, path in _named_files(source)]
-    if not found:
-        raise InvalidInputError(f"{source} has no text files")
-    for _, path in sorted(found):
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
-            skipped["too_long"] += 1
-            continue
-        text = path.read_bytes()
-        if not text.strip():
-            skipped["empty"] += 1
-        elif not _is_utf8(text):
-            skipped["not_utf8"] += 1
-        else:
-            yield text
-
-
-def _named_files(source: str | Path) -> Iterator[tuple[str, Path]]:
-    """Yield files with a name that does not depend on where they are installed."""
-    if source == PYTHON_SOURCES:
-        paths = sysconfig.get_paths()
-        for root_name, root in (("packages", paths["purelib"]), ("stdlib", paths["stdlib"])):
-            yield from (
-                (f"{root_name}/{path.relative_to(root).as_posix()}", path)
-                for path in Path(root).rglob("*.py")
-                if not (root_name == "stdlib" and "site-packages" in path.parts)
-                and path.relative_to(root).parts[0] != "bayeslaw"
+def _vocab_size(tokenizer: str, vocab_size: int | None) -> int:
+    if tokenizer == "bytes":
+        if vocab_size not in (None, BYTES.vocab_size):
+            raise InvalidInputError(
+                f"byte-level tokens have a vocabulary of {BYTES.vocab_size}, asked were "
+                f"{vocab_size}; take tokenizer 'bpe' for another"
             )
-        return
-    root = Path(source)
-    if not root.is_dir():
+        return BYTES.vocab_size
+    if tokenizer != "bpe":
+        raise InvalidInputError(f"tokenizer must be 'bytes' or 'bpe', got {tokenizer!r}")
+    vocab_size = bpe.VOCAB_SIZE if vocab_size is None else vocab_size
+    bpe.check_vocab_size(vocab_size)
+    bpe.require_tokenizers()
+    return vocab_size
+
+
+def _same(folder: Path, asked: dict[str, object]) -> Manifest:
+    """Return the corpus that is there, if it is what was asked."""
+    manifest = Manifest.read(folder)
+    differing = [
+        f"{name} {getattr(manifest, name)!r}, asked was {value!r}"
+        for name, value in asked.items()
+        if getattr(manifest, name) != value
+    ]
+    if differing:
         raise InvalidInputError(
-            f"a corpus source is {PYTHON_SOURCES!r} or a folder of text files, got {source!r}"
+            f"{folder} already holds a corpus with {'; '.join(differing)}: give another folder or "
+            f"delete this one"
         )
-    for path in root.rglob("*"):
-        if path.is_file():
-            yield path.relative_to(root).as_posix(), path
+    return manifest
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _write_corpus(source: Source, folder: Path, asked: dict, notify: Notify) -> None:
+    scratch = folder / ".scratch"
+    scratch.mkdir()
+    workspace = Workspace(scratch=scratch, folder=folder, notify=notify)
+    is_bytes = asked["tokenizer"] == "bytes"
+    # Byte-level text is the corpus itself, or what the tokenizer is learnt from.
+    bytes_folder = folder if is_bytes else scratch
+    splits = split_documents(source, workspace, bytes_folder, asked["max_bytes"], asked["licence"])
+    _check_enough(source, splits)
+    if is_bytes:
+        tokenizer, n_sample_bytes, writers = BYTES, 0, splits.writers
+    else:
+        texts = {split: _tokens(scratch, writer) for split, writer in splits.writers.items()}
+        tokenizer, n_sample_bytes = _train_bpe(texts["train"], asked["vocab_size"], folder, notify)
+        writers = {
+            split: _encode(split, tokens, folder, tokenizer, notify)
+            for split, tokens in texts.items()
+        }
+    shutil.rmtree(scratch)
+    Manifest(
+        **asked,
+        separator=tokenizer.separator,
+        tokenizer_sha256=tokenizer.sha256,
+        tokenizer_sample_bytes=n_sample_bytes,
+        duplicates="same text" if source.is_exact else "same text but for white space",
+        is_whole=splits.is_whole,
+        n_documents={split: splits.n_documents[split] for split in SPLITS},
+        n_bytes={split: splits.n_bytes[split] for split in SPLITS},
+        n_tokens={split: writers[split].n_tokens for split in SPLITS},
+        shards={split: writers[split].names for split in SPLITS},
+        sha256={split: writers[split].sha256 for split in SPLITS},
+        n_skipped=dict(sorted(workspace.skipped.items())),
+        licences=dict(splits.licences.most_common()),
+        origins=workspace.origins,
+    ).write(folder)
 
 
-def _source_name(source: str | Path) -> str:
-    return PYTHON_SOURCES if source == PYTHON_SOURCES else str(Path(source).resolve())
+def _check_enough(source: Source, splits: Splits) -> None:
+    if empty := [split for split in SPLITS if not splits.n_documents[split]]:
+        raise InvalidInputError(
+            f"{source.name} has too little text: {splits.n_documents.total()} documents with "
+            f"{splits.n_bytes.total()} bytes leave {empty} empty (1 of 100 documents each, by "
+            f"hash); give a source with some hundred documents or more"
+        )
 
 
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _tokens(folder: Path, writer: ShardWriter) -> TokenArray:
+    return TokenArray([folder / name for name in writer.names], BYTES.dtype, writer.n_tokens)
+
+
+def _train_bpe(
+    train: TokenArray, vocab_size: int, folder: Path, notify: Notify
+) -> tuple[Tokenizer, int]:
+    """Learn from every k-th training document, so that the sample is of all parts of the text."""
+    every = -(-len(train) // bpe.SAMPLE_BYTES)
+    n_bytes = 0
+
+    def sample() -> Iterator[bytes]:
+        nonlocal n_bytes
+        for number, text in enumerate(iterate_documents(train, BYTES.separator)):
+            if number % every == 0:
+                n_bytes += len(text)
+                yield text
+
+    notify("learning symbols", 0, None)
+    return bpe.train_bpe(sample(), vocab_size, folder / "tokenizer.json"), n_bytes
+
+
+def _encode(
+    split: str, tokens: TokenArray, folder: Path, tokenizer: Tokenizer, notify: Notify
+) -> ShardWriter:
+    n_bytes = 0
+    with closing(ShardWriter(folder, split, tokenizer.dtype)) as writer:
+        documents = iterate_documents(tokens, BYTES.separator)
+        for n_read, encoded in bpe.encode_documents(
+            documents, folder / "tokenizer.json", tokenizer
+        ):
+            writer.write(encoded.tobytes())
+            n_bytes += n_read
+            notify(f"encoding {split}", n_bytes, len(tokens))
+    return writer

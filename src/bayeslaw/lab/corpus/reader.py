@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.lab.corpus.manifest import Manifest
+from bayeslaw.lab.corpus.manifest import SPLITS, Manifest
+from bayeslaw.lab.corpus.shards import TokenArray
+from bayeslaw.lab.corpus.tokenizer import BYTES, Tokenizer, read_bpe
 
 EVALUATION_TOKENS = 65_536
 # The evaluation set is the same for every run that may be compared, so its seed is not a job's.
@@ -22,29 +24,53 @@ class Corpus:
 
     Attributes:
         manifest: What the folder holds.
-        train: Training tokens, uint8 ``(token,)``, mapped from disk.
+        tokenizer: What its tokens stand for.
+        train: Training tokens, mapped from disk.
         validation: Validation tokens, likewise.
         test: Test tokens, likewise; nothing in the lab reads them.
     """
 
     manifest: Manifest
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    tokenizer: Tokenizer
+    train: TokenArray
+    validation: TokenArray
+    test: TokenArray
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
-        """Open a folder that `build_corpus` finished."""
+        """Open a folder that `build_corpus` finished.
+
+        Raises:
+            InvalidInputError: It is none, or a file of it is missing or damaged.
+        """
+        folder = Path(folder)
         manifest = Manifest.read(folder)
-        tokens = {}
-        for split, expected in manifest.n_tokens.items():
-            tokens[split] = np.memmap(Path(folder) / f"{split}.bin", dtype=np.uint8, mode="r")
-            if len(tokens[split]) != expected:
-                raise InvalidInputError(
-                    f"{folder}/{split}.bin has {len(tokens[split])} tokens, its manifest says "
-                    f"{expected}; delete the folder and build it again"
-                )
-        return cls(manifest=manifest, **tokens)
+        tokenizer = (
+            BYTES if manifest.tokenizer == BYTES.name else read_bpe(folder / "tokenizer.json")
+        )
+        if tokenizer.sha256 != manifest.tokenizer_sha256:
+            raise InvalidInputError(
+                f"{folder} has another tokenizer than its tokens were made with; delete the folder "
+                f"and build it again"
+            )
+        tokens = {
+            split: TokenArray(
+                [folder / name for name in manifest.shards[split]],
+                tokenizer.dtype,
+                manifest.n_tokens[split],
+            )
+            for split in SPLITS
+        }
+        return cls(manifest=manifest, tokenizer=tokenizer, **tokens)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many kinds of tokens there are [count]."""
+        return self.tokenizer.vocab_size
+
+    def n_bytes_of(self, tokens: np.ndarray) -> int:
+        """Return how many bytes of text tokens stand for [byte]; separators are no text."""
+        return self.tokenizer.n_bytes_of(tokens)
 
     def training_batch(
         self, seed: int, first_sequence: int, n_sequences: int, seq_len: int
@@ -56,11 +82,11 @@ class Corpus:
         anywhere.
 
         Returns:
-            Tokens, uint8 ``(sequence, seq_len + 1)``: inputs and, one later, targets.
+            Tokens ``(sequence, seq_len + 1)`` of the shards' type: inputs and, one later, targets.
         """
         n_windows = self.sequences_per_epoch(seq_len)
         numbers = np.arange(first_sequence, first_sequence + n_sequences)
-        batch = np.empty((n_sequences, seq_len + 1), dtype=np.uint8)
+        batch = np.empty((n_sequences, seq_len + 1), dtype=self.tokenizer.dtype)
         for row, number in enumerate(numbers):
             order, offset = _epoch_order(seed, int(number // n_windows), n_windows, seq_len)
             start = offset + int(order[number % n_windows]) * seq_len
@@ -77,7 +103,7 @@ class Corpus:
         return n_windows
 
     def evaluation_set(self, seq_len: int, n_tokens: int = EVALUATION_TOKENS) -> np.ndarray:
-        """Return the fixed validation sequences, uint8 ``(sequence, seq_len + 1)``.
+        """Return the fixed validation sequences, tokens ``(sequence, seq_len + 1)``.
 
         They are spread over all validation text in a fixed shuffled order, so the first few of
         them are a fair sample too. A short validation text gives all its windows, fewer than
@@ -91,7 +117,7 @@ class Corpus:
             )
         shuffled = np.random.default_rng(_EVALUATION_SEED).permutation(n_windows)
         starts = shuffled[: max(2, n_tokens // seq_len)] * seq_len
-        return self.validation[starts[:, None] + np.arange(seq_len + 1)]
+        return np.stack([self.validation[start : start + seq_len + 1] for start in starts.tolist()])
 
 
 @lru_cache(maxsize=2)

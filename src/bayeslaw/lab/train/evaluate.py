@@ -9,10 +9,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bayeslaw.lab.corpus import SEPARATOR
+from bayeslaw.lab.corpus import Corpus
 from bayeslaw.lab.network import Network
+from bayeslaw.lab.train.world import World
 
-_SEQUENCES_AT_ONCE = 32
+# Logits computed at once [count]: on a CPU they should stay in its cache.
+_LOGITS_AT_ONCE = {"cpu": 2**20, "cuda": 2**28}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +36,48 @@ class Evaluation:
     n_tokens: int
     n_sequences: int
 
+    def to_dict(self) -> dict[str, float]:
+        """Return the loss, its standard error and its bits per byte."""
+        return {
+            "loss_nats": self.loss_nats,
+            "loss_stderr": self.loss_stderr,
+            "bits_per_byte": self.bits_per_byte,
+        }
+
 
 @torch.inference_mode()
-def evaluate(network: Network, sequences: np.ndarray, autocast: torch.autocast) -> Evaluation:
-    """Measure the loss on sequences.
+def evaluate(
+    network: Network, sequences: np.ndarray, corpus: Corpus, autocast: torch.autocast, world: World
+) -> Evaluation:
+    """Measure the loss on sequences, each process its part of them.
 
     Args:
         network: To evaluate; each sequence is read on its own.
-        sequences: Tokens, uint8 ``(sequence, seq_len + 1)``.
+        sequences: Tokens ``(sequence, seq_len + 1)``.
+        corpus: That they are of.
         autocast: The precision to compute in; the loss itself is float32 summed in float64.
+        world: The processes that evaluate together.
     """
-    device = network.embedding.device
-    sums: list[torch.Tensor] = []
-    for first in range(0, len(sequences), _SEQUENCES_AT_ONCE):
-        tokens = torch.from_numpy(sequences[first : first + _SEQUENCES_AT_ONCE].astype(np.int64))
-        tokens = tokens.to(device)
+    per_sequence = torch.zeros(len(sequences), dtype=torch.float64, device=world.device)
+    mine = np.arange(world.rank, len(sequences), world.size)
+    logits_of_one = (sequences.shape[1] - 1) * network.architecture.vocab_size
+    at_once = max(1, _LOGITS_AT_ONCE[world.device.type] // logits_of_one)
+    for first in range(0, len(mine), at_once):
+        rows = mine[first : first + at_once]
+        tokens = torch.from_numpy(sequences[rows].astype(np.int64)).to(world.device)
         with autocast:
             logits = network(tokens[:, :-1])
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
         )
-        sums.append(losses.view(len(tokens), -1).double().mean(dim=1).cpu())
-    per_sequence = torch.cat(sums).numpy()
+        per_sequence[rows] = losses.view(len(tokens), -1).double().mean(dim=1)
+    losses_nats = world.total(per_sequence).cpu().numpy()
     targets = sequences[:, 1:]
-    n_bytes = int((targets != SEPARATOR).sum())
-    loss_nats = float(per_sequence.mean())
+    loss_nats = float(losses_nats.mean())
     return Evaluation(
         loss_nats=loss_nats,
-        loss_stderr=float(per_sequence.std(ddof=1) / math.sqrt(len(per_sequence))),
-        bits_per_byte=loss_nats * targets.size / n_bytes / math.log(2),
+        loss_stderr=float(losses_nats.std(ddof=1) / math.sqrt(len(losses_nats))),
+        bits_per_byte=loss_nats * targets.size / corpus.n_bytes_of(targets) / math.log(2),
         n_tokens=targets.size,
         n_sequences=len(sequences),
     )

@@ -15,7 +15,10 @@ class Recipe(Protocol):
         """Return the hyper-parameters of one run.
 
         Args:
-            candidate: Architecture and training tokens.
+            candidate: Architecture and training tokens. For a job with branches these are the
+                trunk's, so a recipe whose numbers depend on tokens gives the branches the numbers
+                of the longest run; one that does not gives each branch what a run of its length
+                would have had.
             seq_len: Tokens of a training sequence [count].
         """
         ...
@@ -26,3 +29,12 @@ def whole_batches(batch_tokens: float, seq_len: int, n_tokens: int, min_steps: i
     most = max(seq_len, n_tokens // min_steps)
     n_sequences = max(1, round(min(batch_tokens, most) / seq_len))
     return n_sequences * seq_len
+
+
+def warmup_tokens(candidate: Candidate) -> int:
+    """Return one token a body weight, at most a fifth of the run.
+
+    So it is the same for all runs of one shape from 5 tokens a weight on, and a branch starts as
+    a run of its length would.
+    """
+    return min(candidate.architecture.n_params_body, candidate.n_tokens // 5)

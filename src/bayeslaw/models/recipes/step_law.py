@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayeslaw.models.recipes.recipe import whole_batches
+from bayeslaw.models.recipes.recipe import warmup_tokens, whole_batches
 from bayeslaw.runs import Hyperparameters
 from bayeslaw.space import Candidate
 
@@ -17,6 +17,9 @@ def step_law(candidate: Candidate, seq_len: int) -> Hyperparameters:
     embeddings and head. Fitted to networks of 0.2-1.1 billion weights; below some tens of millions
     the rate it gives is far too high: use ``tiny`` there.
 
+    Rate and batch depend on the tokens: a trunk's branches get those of the trunk, so they are a
+    little worse than runs of their own would be.
+
     Source:
         Li et al. (2025), arXiv:2503.04715, the paper's abstract and its released tables.
     """
@@ -25,4 +28,5 @@ def step_law(candidate: Candidate, seq_len: int) -> Hyperparameters:
         learning_rate=1.79 * n**-0.713 * d**0.307,
         batch_tokens=whole_batches(0.58 * d**0.571, seq_len, d, MIN_STEPS),
         seq_len=seq_len,
+        warmup_tokens=warmup_tokens(candidate),
     )

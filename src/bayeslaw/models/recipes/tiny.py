@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import math
 
-from bayeslaw.models.recipes.recipe import whole_batches
+from bayeslaw.models.recipes.recipe import warmup_tokens, whole_batches
 from bayeslaw.runs import Hyperparameters
 from bayeslaw.space import Candidate
 
 MIN_STEPS = 50
-_BATCH_TOKENS = 1024
 
 
 def tiny(candidate: Candidate, seq_len: int) -> Hyperparameters:
     """Return AdamW's peak rate and batch for byte-level networks of 15k-400k body weights.
 
-    ``learning_rate = 0.45 / d_model * (4 / n_layers)^0.3 * (batch_tokens / 1024)^0.25``, batches of
-    1,024 tokens up to 2 million tokens and growing with their square root beyond.
+    ``batch_tokens = 1024 (N / 100,000)^0.5`` and ``learning_rate = 0.32 / d_model *
+    (4 / n_layers)^0.3 * (batch_tokens / 1024)^0.5``, with N body weights and a warm-up of N tokens.
+    Nothing depends on how long a run is (from 5 tokens a weight and 50 steps on), so a branch of a
+    trunk is what a run of its length would have been.
 
     Source:
-        Our own sweeps of rate and batch (docs/log.md, 2026-11-22): 20k-213k body weights, four
-        aspect ratios, 0.5-2 million tokens; the formula's rate came within 0.015 nats, one seed's
-        standard deviation, of the best rate tried. Above 2 million tokens it is extrapolated.
+        Our own sweeps (benchmarks/lr_sweep.py and docs/log.md).
     """
-    shape, n_tokens = candidate.architecture, candidate.n_tokens
-    wanted = _BATCH_TOKENS * math.sqrt(max(1.0, n_tokens / 2e6))
-    batch_tokens = whole_batches(wanted, seq_len, n_tokens, MIN_STEPS)
+    shape = candidate.architecture
+    wanted = 1024 * math.sqrt(shape.n_params_body / 100_000)
+    batch_tokens = whole_batches(wanted, seq_len, candidate.n_tokens, MIN_STEPS)
     depth = (4 / shape.n_layers) ** 0.3
     return Hyperparameters(
-        learning_rate=0.45 / shape.d_model * depth * (batch_tokens / _BATCH_TOKENS) ** 0.25,
+        learning_rate=0.32 / shape.d_model * depth * math.sqrt(batch_tokens / 1024),
         batch_tokens=batch_tokens,
         seq_len=seq_len,
+        warmup_tokens=warmup_tokens(candidate),
     )

@@ -1,0 +1,117 @@
+"""Python source text that every machine with this bayeslaw has: its packages and the library."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import platform
+import sysconfig
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from bayeslaw.errors import UnavailableError
+from bayeslaw.lab.corpus.document import Document, Source, Workspace
+from bayeslaw.lab.corpus.manifest import Origin
+
+_DISTRIBUTION = "bayeslaw"
+_MAX_BYTES = 40_000_000
+# Longer files are mostly generated tables; a few of them would be half of the validation text.
+_MAX_DOCUMENT_BYTES = 65_536
+# Where a distributor keeps packages inside the standard library's folder.
+_PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
+_LONGEST_LICENCE_NAME = 60
+
+
+def python_source(name: str) -> Source:
+    """Return the .py files of the standard library and of what bayeslaw needs to run.
+
+    What else an environment holds changes nothing: extras are left out, and so is bayeslaw, whose
+    text changes with every commit. Files come in the order of their names' hashes.
+    """
+    return Source(
+        name=name,
+        read=_read,
+        max_bytes=_MAX_BYTES,
+        max_document_bytes=_MAX_DOCUMENT_BYTES,
+        is_exact=True,
+    )
+
+
+def _read(workspace: Workspace) -> Iterator[Document]:
+    distributions = _required_distributions()
+    python = Origin(name="python", version=platform.python_version(), licence="PSF-2.0")
+    found = [(name, path, python) for name, path in _library_files()]
+    workspace.origins.append(python)
+    for distribution in distributions:
+        origin = Origin(
+            name=distribution.metadata["Name"],
+            version=distribution.version,
+            licence=_licence(distribution),
+        )
+        workspace.origins.append(origin)
+        found.extend((name, path, origin) for name, path in _package_files(distribution))
+    found.sort(key=lambda item: hashlib.sha256(item[0].encode()).digest())
+    for name, path, origin in found:
+        with path.open("rb") as file:
+            text = file.read(_MAX_DOCUMENT_BYTES + 1)
+        yield Document(text=text, name=name, origin=origin.name, licence=origin.licence)
+
+
+def _library_files() -> Iterator[tuple[str, Path]]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    for path in root.rglob("*.py"):
+        if not _PACKAGE_FOLDERS.intersection(path.relative_to(root).parts):
+            yield f"stdlib/{path.relative_to(root).as_posix()}", path
+
+
+def _package_files(distribution: metadata.Distribution) -> Iterator[tuple[str, Path]]:
+    for file in distribution.files or ():
+        if file.suffix == ".py" and file.parts[0] != "..":
+            path = Path(str(distribution.locate_file(file)))
+            if path.is_file():
+                yield f"packages/{file.as_posix()}", path
+
+
+def _required_distributions() -> list[metadata.Distribution]:
+    """Return the closure of bayeslaw's runtime requirements, markers evaluated, extras ignored."""
+    try:
+        requirements = importlib.import_module("packaging.requirements")
+        names = importlib.import_module("packaging.utils")
+    except ImportError as error:
+        raise UnavailableError(
+            f"python-sources reads package metadata with packaging ({error}): pip install packaging"
+        ) from error
+    found: dict[str, metadata.Distribution] = {}
+    wanted = [_DISTRIBUTION]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        try:
+            found[name] = metadata.distribution(name)
+        except metadata.PackageNotFoundError as error:
+            raise UnavailableError(
+                f"python-sources needs the installed package {name!r}, which bayeslaw requires: "
+                f"install bayeslaw with pip, or give a folder of text files as source"
+            ) from error
+        for line in found[name].requires or ():
+            requirement = requirements.Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wanted.append(names.canonicalize_name(requirement.name))
+    del found[_DISTRIBUTION]
+    return [found[name] for name in sorted(found)]
+
+
+def _licence(distribution: metadata.Distribution) -> str:
+    """Return a licence's name as the package states it; some put its whole text there."""
+    fields = distribution.metadata
+    classifiers = [
+        line.rpartition(" :: ")[2]
+        for line in fields.get_all("Classifier") or ()
+        if line.startswith("License :: ")
+    ]
+    for value in (fields.get("License-Expression"), fields.get("License"), ", ".join(classifiers)):
+        if value and len(value) <= _LONGEST_LICENCE_NAME and "\n" not in value:
+            return value
+    return ""
