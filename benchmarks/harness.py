@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ _PACKAGES = ("bayeslaw", "torch", "jax", "numpyro", "botorch", "gpytorch", "arvi
 
 
 def run_benchmark(
-    name: str, measure: Callable[[bool, Path], tuple[dict[str, Any], Sequence[Sequence[Any]]]],
+    name: str, measure: Callable[..., tuple[dict[str, Any], Sequence[Sequence[Any]]]],
     headers: Sequence[str], description: str,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:  # fmt: skip
     """Parse the command line, measure, print a table and write JSON.
 
@@ -31,14 +32,19 @@ def run_benchmark(
             is kept, so that a benchmark which was interrupted goes on.
         headers: Of the table.
         description: For ``--help``.
+        options: Further options by name, such as ``corpus`` for ``--corpus``, as argparse takes
+            them; ``measure`` gets them as keywords.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--quick", action="store_true", help="the same procedure, <= 10 minutes")
     parser.add_argument("--json", type=Path, required=True, help="where the figures go")
+    for option, settings in (options or {}).items():
+        parser.add_argument(f"--{option}", **settings)
     arguments = parser.parse_args()
     folder = WORK / f"{name}{'-quick' if arguments.quick else ''}"
     folder.mkdir(parents=True, exist_ok=True)
-    figures, rows = measure(arguments.quick, folder)
+    further = {option: getattr(arguments, option) for option in options or {}}
+    figures, rows = measure(arguments.quick, folder, **further)
     print_table(name, headers, rows)
     content = {"benchmark": name, "quick": arguments.quick, "circumstances": circumstances()}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -22,21 +22,21 @@ def documents_of(tokens):
     return [part for part in np.asarray(tokens).tobytes().split(bytes([SEPARATOR])) if part]
 
 
-def test_no_document_of_one_split_is_in_another(corpus_folder):
+def test_every_document_is_listed_and_its_own_hash_chooses_its_split(corpus_folder, text_folder):
     corpus = Corpus.open(corpus_folder)
-    hashes = {
-        split: {hashlib.sha256(text).hexdigest() for text in documents_of(getattr(corpus, split))}
-        for split in SPLITS
-    }
+    lines = (corpus_folder / "documents.jsonl").read_text().splitlines()
+    listed = [json.loads(line) for line in lines]
     for split in SPLITS:
-        assert hashes[split], split
-        assert len(hashes[split]) == corpus.manifest.n_documents[split]
-        assert {split_of(digest) for digest in hashes[split]} == {split}
-    assert not hashes["train"] & (hashes["validation"] | hashes["test"])
-    assert not hashes["validation"] & hashes["test"]
-    assert {
-        k: set(v) for k, v in json.loads((corpus_folder / "documents.json").read_text()).items()
-    } == hashes
+        texts = documents_of(getattr(corpus, split))
+        mine = [entry for entry in listed if entry["split"] == split]
+        assert [hashlib.sha256(text).hexdigest() for text in texts] == [e["sha256"] for e in mine]
+        assert len(texts) == corpus.manifest.n_documents[split] > 0
+        assert [len(text) for text in texts] == [entry["n_bytes"] for entry in mine]
+        spaceless = ("".join(text.decode().split()) for text in texts)
+        assert {split_of(hashlib.sha256(t.encode()).hexdigest()) for t in spaceless} == {split}
+    first = listed[0]
+    assert hashlib.sha256((text_folder / first["name"]).read_bytes()).hexdigest() == first["sha256"]
+    assert corpus.manifest.licences == {"unknown": len(listed)}
 
 
 def test_training_text_is_never_in_the_evaluation_set(corpus_folder):
@@ -70,7 +70,7 @@ def test_a_document_given_twice_counts_once_and_broken_text_is_counted(
         (copy / path.name).write_bytes(path.read_bytes())
         (copy / f"again-{path.name}").write_bytes(path.read_bytes())
     (copy / "broken.txt").write_bytes(b"\xff\xfe\x00")
-    (copy / "long.txt").write_bytes(b"a" * 100_000)
+    (copy / "long.txt").write_bytes(b"a" * (4 * 2**20 + 1))
     manifest = build_corpus(copy, tmp_path / "out")
     base = Manifest.read(corpus_folder)
     assert manifest.n_bytes == base.n_bytes
@@ -105,7 +105,7 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path):
 
 
 def test_bad_sources_and_folders_say_what_is_expected(tmp_path, text_folder):
-    with pytest.raises(InvalidInputError, match="'python-sources' or a folder"):
+    with pytest.raises(InvalidInputError, match="'python-sources', 'debian-docs', 'hf:NAME'"):
         build_corpus(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
@@ -145,9 +145,13 @@ def test_the_evaluation_set_is_fixed(corpus_folder):
 
 def test_a_damaged_corpus_is_refused(text_folder, tmp_path):
     build_corpus(text_folder, tmp_path / "out")
-    with (tmp_path / "out" / "train.bin").open("ab") as file:
+    shard = tmp_path / "out" / "train-00000.bin"
+    with shard.open("ab") as file:
         file.write(b"more")
     with pytest.raises(InvalidInputError, match="delete the folder"):
+        Corpus.open(tmp_path / "out")
+    shard.unlink()
+    with pytest.raises(InvalidInputError, match=r"train-00000\.bin"):
         Corpus.open(tmp_path / "out")
 
 

@@ -62,13 +62,12 @@ def _options(
 
 _ANY_TABLE = "On anyone's table"
 _STUDY = "In a study"
-_LAB = "For a lab"
 _OPEN_TABLE = "For a table of your own"
 
 app.command("fit", rich_help_panel=_ANY_TABLE)(fit.fit)
 app.command("predict", rich_help_panel=_ANY_TABLE)(predict.predict)
 app.command("laws", rich_help_panel=_ANY_TABLE)(laws.laws)
-app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_LAB)
+app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_OPEN_TABLE)
 app.command("run", rich_help_panel=_STUDY)(run.run)
 app.command("init", rich_help_panel=_STUDY)(init.init)
 app.command("import", rich_help_panel=_STUDY)(import_runs.import_runs)

@@ -47,7 +47,7 @@ class StudyProgress:
         self._progress = Progress(
             TextColumn("  {task.description}"),
             BarColumn(bar_width=30),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
             TextColumn("{task.fields[loss]}"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
@@ -85,7 +85,9 @@ class StudyProgress:
     def _show_bar(self, details: Mapping[str, Any]) -> None:
         run_id = details["run_id"]
         if run_id not in self._bars:
-            self._bars[run_id] = self._progress.add_task(run_id, total=details["n_steps"], loss="")
+            self._bars[run_id] = self._progress.add_task(
+                run_id, total=details["n_steps"], loss="", unit="steps"
+            )
         loss = details.get("loss_nats")
         self._progress.update(
             self._bars[run_id],
@@ -107,3 +109,36 @@ class StudyProgress:
             f"{outcome}, {seconds:.0f} s",
             highlight=False,
         )
+
+
+class SuiteProgress(StudyProgress):
+    """Show a suite's trunks as `StudyProgress` shows runs, and above them how far it is."""
+
+    _overall: TaskID | None = None
+
+    def __call__(self, kind: str, details: Mapping[str, Any]) -> None:
+        """Hear of an event of a suite."""
+        if kind != "overall" or self._silent:
+            super().__call__(kind, details)
+            return
+        if self._overall is None:
+            self._overall = self._progress.add_task(
+                "suite", total=details["of"], loss="", unit="trunks"
+            )
+        seconds_left = details["seconds_left"]
+        self._progress.update(
+            self._overall,
+            completed=details["done"],
+            loss="" if seconds_left is None else f"about {duration(seconds_left)} left",
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person would say it.
+
+    >>> duration(42), duration(600), duration(9000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,13 +12,38 @@ from bayeslaw.errors import InvalidInputError
 from bayeslaw.space import Architecture, SearchSpace, Target, Workload
 
 
-class _Section(BaseModel):
-    """A part of the file; a word that is not known is an error, so a typo is never ignored."""
+class Section(BaseModel):
+    """A part of a file; a word that is not known is an error, so a typo is never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SpaceSection(_Section):
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds, or say why it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InvalidInputError(f"cannot open {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise InvalidInputError(f"{path.name} is not YAML: {error}") from error
+
+
+def validated(kind: type[AnySection], content: Any, complaint: str) -> AnySection:
+    """Check parsed content, or raise the complaint with every place that is wrong."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}"
+            for issue in error.errors()
+        ]
+        raise InvalidInputError(f"{complaint}:\n" + "\n".join(lines)) from error
+
+
+class SpaceSection(Section):
     """Architectures and token budgets that are considered at any scale.
 
     Attributes:
@@ -32,7 +57,7 @@ class SpaceSection(_Section):
     tensor_parallel: int = 1
 
 
-class TrainSection(_Section):
+class TrainSection(Section):
     """How runs are made, and which members may be run to learn from.
 
     Attributes:
@@ -58,7 +83,7 @@ class TrainSection(_Section):
     command: tuple[str, ...] = ()
 
 
-class TargetSection(_Section):
+class TargetSection(Section):
     """See `bayeslaw.space.Target`."""
 
     n_params: Annotated[int, Field(gt=0)]
@@ -69,7 +94,7 @@ class TargetSection(_Section):
     limits: tuple[str, ...] = ()
 
 
-class PlanSection(_Section):
+class PlanSection(Section):
     """How much is run, and how the next runs are chosen.
 
     Attributes:
@@ -93,7 +118,7 @@ class PlanSection(_Section):
     laws: tuple[str, ...] = ("conditional_multiplicative",)
 
 
-class ExecutorSection(_Section):
+class ExecutorSection(Section):
     """Where jobs run.
 
     Attributes:
@@ -105,7 +130,7 @@ class ExecutorSection(_Section):
     slots: Annotated[int, Field(ge=1)] = 2
 
 
-class StudyConfig(_Section):
+class StudyConfig(Section):
     """One study: space, workload, target, and how to get there."""
 
     name: str
@@ -120,25 +145,12 @@ class StudyConfig(_Section):
     @classmethod
     def read(cls, path: Path) -> StudyConfig:
         """Read a YAML file, or say what is wrong with it and where."""
-        try:
-            content = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise InvalidInputError(f"cannot open {path}: {error}") from error
-        except yaml.YAMLError as error:
-            raise InvalidInputError(f"{path.name} is not YAML: {error}") from error
-        return cls.from_dict(content, source=path.name)
+        return cls.from_dict(read_yaml(path), source=path.name)
 
     @classmethod
     def from_dict(cls, content: Any, *, source: str = "study") -> StudyConfig:
         """Check a parsed file, every noun in it included."""
-        try:
-            config = cls.model_validate(content)
-        except ValidationError as error:
-            lines = [
-                f"  {'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}"
-                for issue in error.errors()
-            ]
-            raise InvalidInputError(f"{source} is not a study:\n" + "\n".join(lines)) from error
+        config = validated(cls, content, f"{source} is not a study")
         _ = config.training_space, config.target_space
         return config
 

@@ -40,7 +40,7 @@ class _Working:
 
 @contextmanager
 def sole_driver(folder: Path) -> Iterator[None]:
-    """Keep a second process from driving the same study; a crash lets go of it.
+    """Keep a second process from driving the same study or suite; a crash lets go of it.
 
     Raises:
         StateError: Another process is driving it.
@@ -49,9 +49,7 @@ def sole_driver(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateError(
-                f"another process is driving the study in {folder}; wait for it to end"
-            ) from None
+            raise StateError(f"another process is driving {folder}; wait for it to end") from None
         yield
 
 

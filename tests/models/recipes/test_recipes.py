@@ -1,8 +1,11 @@
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayeslaw.models.recipes import RECIPES, step_law, tiny
+from bayeslaw.models.recipes import RECIPES, mup, step_law, tiny
 from bayeslaw.space import Architecture, Candidate
 
 
@@ -20,14 +23,48 @@ def test_every_recipe_gives_whole_batches_and_room_for_a_schedule(
 ):
     numbers = RECIPES[name](candidate(n_layers, d_model, n_tokens), seq_len)
     assert numbers.batch_tokens % seq_len == 0
-    assert n_tokens / numbers.batch_tokens >= 40 or numbers.batch_tokens == seq_len
+    n_steps = math.ceil(n_tokens / numbers.batch_tokens)
+    assert n_steps >= 40 or numbers.batch_tokens == seq_len
+    n_constant = n_steps - round(numbers.decay_fraction * n_steps)
+    assert math.ceil(numbers.warmup_tokens / numbers.batch_tokens) <= n_constant
     assert numbers.learning_rate > 0
 
 
+@pytest.mark.parametrize("recipe", [tiny, mup])
+def test_a_branch_is_trained_like_a_run_of_its_length(recipe):
+    shape = candidate(n_layers=2, d_model=32).architecture
+    runs = [recipe(Candidate(shape, n * shape.n_params_body), 128) for n in (5, 10, 40)]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_a_run_too_short_for_one_token_a_weight_of_warmup_gets_a_fifth():
+    shape = candidate().architecture
+    assert tiny(Candidate(shape, 40 * shape.n_params_body), 128).warmup_tokens == (
+        shape.n_params_body
+    )
+    assert tiny(Candidate(shape, 2 * shape.n_params_body), 128).warmup_tokens == (
+        2 * shape.n_params_body // 5
+    )
+
+
 def test_the_rate_falls_with_width_and_depth():
-    rate = tiny(candidate(), 128).learning_rate
-    assert tiny(candidate(d_model=128), 128).learning_rate == pytest.approx(rate / 2)
-    assert tiny(candidate(n_layers=8), 128).learning_rate < rate
+    rate = tiny(candidate(), 128)
+    wider, deeper = tiny(candidate(d_model=128), 128), tiny(candidate(n_layers=8), 128)
+    assert wider.learning_rate / math.sqrt(wider.batch_tokens / rate.batch_tokens) == (
+        pytest.approx(rate.learning_rate / 2)
+    )
+    assert deeper.learning_rate < rate.learning_rate
+
+
+def test_mup_carries_rates_and_decay_from_one_width_to_another():
+    # Table 8 of arXiv:2203.03466: hidden 1/width, input and vectors constant, as are rate x decay.
+    narrow, wide = mup(candidate(d_model=48), 128), mup(candidate(d_model=192), 128)
+    assert wide.learning_rate == pytest.approx(narrow.learning_rate / 4)
+    assert wide.embedding_rate == narrow.embedding_rate == narrow.learning_rate
+    assert wide.vector_rate == narrow.vector_rate
+    assert wide.learning_rate * wide.weight_decay == pytest.approx(
+        narrow.learning_rate * narrow.weight_decay
+    )
 
 
 def test_step_law_gives_the_published_rate_and_batch():
@@ -38,3 +75,10 @@ def test_step_law_gives_the_published_rate_and_batch():
     assert numbers.learning_rate == pytest.approx(1.79 * n**-0.713 * 1e11**0.307)
     assert numbers.batch_tokens == pytest.approx(0.58 * 1e11**0.571, rel=0.01)
     assert 1e-4 < numbers.learning_rate < 1e-2
+
+
+def test_no_recipe_looks_at_the_vocabulary():
+    for recipe in RECIPES.values():
+        small = candidate()
+        large = replace(small, architecture=replace(small.architecture, vocab_size=50_000))
+        assert recipe(small, 128) == recipe(large, 128)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bayeslaw.lab.corpus.manifest import Origin
 
+MAX_DOCUMENT_BYTES = 4 * 2**20
+"""The longest document that a source takes when it has no rule of its own [byte]."""
+
 Notify = Callable[[str, int, int | None], None]
-"""Hears ``(stage, bytes done, bytes in all or None)``."""
+"""Hear ``(stage, bytes done, bytes in all or None)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,8 @@ class Source:
     """
 
     name: str
-    read: Callable[[Workspace], Iterator[Document]]
+    read: Callable[[Workspace], Generator[Document, None, None]]
     max_bytes: int | None = None
-    max_document_bytes: int = 4 * 2**20
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
     is_exact: bool = False
     n_bytes: int | None = None

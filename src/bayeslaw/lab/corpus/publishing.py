@@ -34,8 +34,9 @@ def publishing(out_folder: Path) -> Iterator[Path]:
         partial = Path(tempfile.mkdtemp(prefix=prefix, dir=out_folder.parent))
         try:
             partial.chmod(0o755)
-            with (partial / _LOCK).open("w") as lock:
+            with (partial / f"{_LOCK}.new").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                (partial / f"{_LOCK}.new").rename(partial / _LOCK)
                 yield partial
                 (partial / _LOCK).unlink()
             _publish(partial, out_folder)
@@ -65,9 +66,11 @@ def _delete_abandoned(parent: Path, prefix: str) -> None:
         lock_path = folder / _LOCK
         if not folder.name.startswith(prefix) or not lock_path.is_file():
             continue
-        with lock_path.open("w") as lock:
-            try:
+        try:
+            with lock_path.open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            shutil.rmtree(folder, ignore_errors=True)
+                # Whoever finishes takes the file away before the lock is free.
+                if lock_path.is_file():
+                    shutil.rmtree(folder, ignore_errors=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # it is being built, or was finished just now

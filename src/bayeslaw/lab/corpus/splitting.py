@@ -105,10 +105,11 @@ def _unfit(text: bytes, max_document_bytes: int) -> str | None:
         return "too_long"
     if not text.strip():
         return "empty"
-    try:
-        text.isascii() or text.decode("utf-8")
-    except UnicodeDecodeError:
-        return "not_utf8"
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError:
+            return "not_utf8"
     return None
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def debian_source(name: str) -> Source:
     return Source(name=name, read=_read)
 
 
-def _read(workspace: Workspace) -> Iterator[Document]:
+def _read(workspace: Workspace) -> Generator[Document, None, None]:
     _require_programs()
     found = [_find(package) for package in PACKAGES]
     texts = workspace.scratch / "texts"

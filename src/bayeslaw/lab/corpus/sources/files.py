@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.lab.corpus.document import Document, Source, Workspace
+from bayeslaw.lab.corpus.document import MAX_DOCUMENT_BYTES, Document, Source, Workspace
 from bayeslaw.lab.corpus.sources.rows import read_jsonl, read_parquet
 
-_MAX_DOCUMENT_BYTES = 4 * 2**20
 _JSON_LINES = (".jsonl", ".jsonl.gz")
 _PARQUET = ".parquet"
 
@@ -32,7 +31,6 @@ def file_source(path: Path) -> Source:
     return Source(
         name=str(path.resolve()),
         read=partial(_read, path, names),
-        max_document_bytes=_MAX_DOCUMENT_BYTES,
         n_bytes=sum((path / name).stat().st_size for name in names) if is_plain else None,
     )
 
@@ -51,7 +49,7 @@ def _names(path: Path) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
 
 
-def _read(root: Path, names: list[str], workspace: Workspace) -> Iterator[Document]:
+def _read(root: Path, names: list[str], workspace: Workspace) -> Generator[Document, None, None]:
     for name in names:
         path = root / name
         if path.name.endswith(_JSON_LINES):
@@ -60,4 +58,4 @@ def _read(root: Path, names: list[str], workspace: Workspace) -> Iterator[Docume
             yield from read_parquet(path, origin=path.name)
         else:
             with path.open("rb") as file:
-                yield Document(text=file.read(_MAX_DOCUMENT_BYTES + 1), name=name or root.name)
+                yield Document(text=file.read(MAX_DOCUMENT_BYTES + 1), name=name or root.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def huggingface_source(name: str) -> Source:
     return Source(name=f"hf:{name}", read=partial(_read, name))
 
 
-def _read(name: str, workspace: Workspace) -> Iterator[Document]:
+def _read(name: str, workspace: Workspace) -> Generator[Document, None, None]:
     dataset = _open(name)
     if dataset.column_names is not None and _TEXT not in dataset.column_names:
         raise InvalidInputError(

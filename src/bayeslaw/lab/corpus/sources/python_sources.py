@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import platform
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def python_source(name: str) -> Source:
     )
 
 
-def _read(workspace: Workspace) -> Iterator[Document]:
+def _read(workspace: Workspace) -> Generator[Document, None, None]:
     distributions = _required_distributions()
     python = Origin(name="python", version=platform.python_version(), licence="PSF-2.0")
     found = [(name, path, python) for name, path in _library_files()]
@@ -106,12 +106,14 @@ def _required_distributions() -> list[metadata.Distribution]:
 def _licence(distribution: metadata.Distribution) -> str:
     """Return a licence's name as the package states it; some put its whole text there."""
     fields = distribution.metadata
+    if expressions := fields.get_all("License-Expression"):
+        return expressions[0]
     classifiers = [
         line.rpartition(" :: ")[2]
         for line in fields.get_all("Classifier") or ()
         if line.startswith("License :: ")
     ]
-    for value in (fields.get("License-Expression"), fields.get("License"), ", ".join(classifiers)):
-        if value and len(value) <= _LONGEST_LICENCE_NAME and "\n" not in value:
+    for value in (*(fields.get_all("License") or ()), ", ".join(classifiers)):
+        if len(value) <= _LONGEST_LICENCE_NAME and "\n" not in value:
             return value
     return ""

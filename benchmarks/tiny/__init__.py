@@ -1,0 +1,1 @@
+"""What a suite of trunks says: noise floor, shape effects, laws and their shape errors."""
