@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench test-postgres test-gpu format constraints clean
+.PHONY: help setup demo test check bench test-postgres test-gpu test-slow format constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test-postgres: setup ## the store's contract on a real Postgres, brought by a wh
 
 test-gpu: setup ## the tests that need an NVIDIA GPU
 	$(BIN)/pytest -m gpu
+
+test-slow: setup ## the tests that take minutes or download text
+	$(BIN)/pytest -m slow
 
 format: setup ## let the formatter decide
 	$(BIN)/ruff check --fix .

@@ -68,25 +68,26 @@ class Cell:
 
 
 def measure(
-    quick: bool, folder: Path, corpus: Path | None, recipes: Sequence[str]
+    quick: bool, folder: Path, corpus: Path | None, recipes: Sequence[str], sizes: Sequence[str]
 ) -> tuple[dict[str, Any], Sequence[Sequence[Any]]]:
     if corpus is None:
         corpus = folder / "corpus"
         build_corpus("python-sources", corpus)
-    sizes = _QUICK if quick else SIZES
+    known = _QUICK if quick else SIZES
+    swept = {name: size for name, size in known.items() if name in sizes}
     cells = [
         Cell(recipe, size, factor)
         for recipe in recipes
-        for size, settings in sizes.items()
+        for size, settings in swept.items()
         for factor in settings.factors
     ]
-    jobs = {cell: _job(cell, sizes[cell.size], corpus) for cell in cells}
+    jobs = {cell: _job(cell, swept[cell.size], corpus) for cell in cells}
     results = _train(jobs, folder / "jobs")
     points = [_point(cell, jobs[cell], results[cell]) for cell in cells]
     valleys = [
         _valley(recipe, size, count, points)
         for recipe in recipes
-        for size, settings in sizes.items()
+        for size, settings in swept.items()
         for count in settings.tokens_per_weight
     ]
     figures = {
@@ -99,7 +100,7 @@ def measure(
                   for recipe in recipes},
         "valleys": valleys,
         "points": points,
-        "shapes": {name: size.architecture.to_dict() for name, size in sizes.items()},
+        "shapes": {name: size.architecture.to_dict() for name, size in swept.items()},
         "corpus": results[cells[0]].record.get("corpus"),
         "seconds_training": sum(result.seconds for result in results.values()),
     }  # fmt: skip
@@ -268,5 +269,6 @@ if __name__ == "__main__":
         {
             "corpus": {"type": Path, "help": "a built corpus; python-sources when left out"},
             "recipes": {"nargs": "+", "default": _RECIPES, "choices": sorted(RECIPES)},
+            "sizes": {"nargs": "+", "default": tuple(SIZES), "choices": tuple(SIZES)},
         },
     )

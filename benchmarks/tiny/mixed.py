@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +104,11 @@ def fit_mixed(
 
 
 def _sample(
-    log_density, centre: np.ndarray, spread: np.ndarray, rng: np.random.Generator, n_draws: int
+    log_density: Callable[[np.ndarray], float],
+    centre: np.ndarray,
+    spread: np.ndarray,
+    rng: np.random.Generator,
+    n_draws: int,
 ) -> tuple[np.ndarray, float]:
     """Return draws ``(draw, dimension)`` by adaptive importance, and how many they are worth."""
     mode = optimize.minimize(
@@ -114,7 +118,7 @@ def _sample(
         bounds=[(-4.0, 4.0)] * len(centre),
         options={"maxiter": 60},
     ).x
-    location, scale = mode, 0.5 * np.eye(len(centre))
+    location, scale = mode, 0.1 * np.eye(len(centre))
     points, weights, n_effective = mode[None], np.ones(1), 1.0
     for _ in range(_ROUNDS):
         root = np.linalg.cholesky(scale)
@@ -130,7 +134,7 @@ def _sample(
         location = weights @ points
         away = points - location
         # A floor keeps a round with few good points from collapsing the next.
-        scale = 1.2 * (away * weights[:, None]).T @ away + 0.02 * np.eye(len(centre))
+        scale = 1.2 * (away * weights[:, None]).T @ away + 5e-4 * np.eye(len(centre))
     if n_effective < _MIN_EFFECTIVE:
         raise UndecidedError(
             f"importance sampling of {len(centre)} error sds is worth {n_effective:.0f} draws, "
@@ -177,9 +181,7 @@ def _null_space(design: np.ndarray) -> np.ndarray:
     return np.linalg.qr(design, mode="complete")[0][:, n_columns:]
 
 
-def _covariance(
-    base: np.ndarray, kernels: Sequence[np.ndarray], log_sds: np.ndarray
-) -> np.ndarray:
+def _covariance(base: np.ndarray, kernels: Sequence[np.ndarray], log_sds: np.ndarray) -> np.ndarray:
     total = base + 1e-12 * np.eye(len(base))
     for kernel, log_sd in zip(kernels, log_sds, strict=True):
         total += np.exp(2 * log_sd) * kernel

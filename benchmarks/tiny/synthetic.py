@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def synthetic_suite(truth: Truth, *, seed: int) -> RunTable:
     shapes = [
         (size, shape)
         for number, (asked, n) in enumerate(zip(SIZES, truth.n_trunks, strict=True))
-        for size, shape in zip([number] * n, _shapes(asked, n, seed=0), strict=True)
+        for size, shape in zip([number] * n, _shapes(asked, n), strict=True)
     ]
     # The first shape of each size, and the smallest size's second, have two more seeds.
     starts = np.cumsum([0, *truth.n_trunks[:-1]])
@@ -111,25 +112,11 @@ def synthetic_suite(truth: Truth, *, seed: int) -> RunTable:
     )
 
 
-def _shapes(asked: int, n: int, *, seed: int) -> list[Architecture]:
-    """Return n shapes of about a size, from far apart corners and middles of the factors."""
-    rng = np.random.default_rng([seed, asked])
-    pool: list[Architecture] = []
-    while len(pool) < 40 * n:
-        head_dim = int(rng.choice([8, 16, 32]))
-        group = int(rng.choice([1, 2, 4]))
-        n_kv = int(rng.choice([1, 2, 3, 4]))
-        n_layers = int(rng.integers(1, 11))
-        ratio = math.exp(rng.uniform(math.log(0.3), math.log(8.0)))
-        n_heads = group * n_kv
-        width = n_heads * head_dim
-        d_model = 8 * max(2, round(width * math.exp(rng.uniform(-0.7, 0.7)) / 8))
-        attention = 2 * d_model * head_dim * (n_heads + n_kv)
-        d_ff = 8 * max(1, round(ratio * attention / (3 * d_model) / 8))
-        shape = Architecture(n_layers, d_model, n_heads, n_kv, head_dim, d_ff, 256, True)
-        is_near = abs(shape.n_params_body / asked - 1) <= _TOLERANCE
-        if is_near and 5 <= shape.aspect_ratio <= 60 and 0.3 <= shape.mlp_attention_ratio <= 8:
-            pool.append(shape)
+@lru_cache(maxsize=32)
+def _shapes(asked: int, n: int) -> list[Architecture]:
+    """Return n shapes of about a size: corners and middles of the factors in turn."""
+    rng = np.random.default_rng([1, asked])
+    pool = _members(asked, rng)
     points = np.array(
         [
             [math.log(s.aspect_ratio), 0.8 * math.log(s.mlp_attention_ratio), math.log(s.gqa_group)]
@@ -137,9 +124,29 @@ def _shapes(asked: int, n: int, *, seed: int) -> list[Architecture]:
         ]
     )
     chosen = [int(np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1)))]
-    # Alternately the farthest of the pool and a random member: ends and middles.
     for i in range(n - 1):
         distance = ((points[:, None] - points[chosen][None]) ** 2).sum(axis=2).min(axis=1)
         far = int(np.argmax(distance))
         chosen.append(far if i % 2 == 0 else int(rng.choice(np.flatnonzero(distance > 0.1))))
     return [pool[i] for i in chosen]
+
+
+def _members(asked: int, rng: np.random.Generator) -> list[Architecture]:
+    """Return every shape within 8 % of a size among 200,000 random ones, 400 at most."""
+    n = 200_000
+    head_dim = rng.choice([8, 16, 32], n)
+    group, n_kv = rng.choice([1, 2, 4], n), rng.choice([1, 2, 3, 4], n)
+    n_layers = rng.integers(1, 11, n)
+    n_heads = group * n_kv
+    d_model = np.maximum(
+        8 * np.round(n_heads * head_dim * np.exp(rng.uniform(-0.7, 0.7, n)) / 8), 16
+    )
+    ratio = np.exp(rng.uniform(math.log(0.3), math.log(8.0), n))
+    attention = 2 * d_model * head_dim * (n_heads + n_kv)
+    d_ff = 8 * np.maximum(np.round(ratio * attention / (3 * d_model) / 8), 1)
+    body = n_layers * (attention + 3 * d_model * d_ff + 2 * d_model) + d_model
+    aspect, ratio = d_model / n_layers, 3 * d_model * d_ff / attention
+    inside = (np.abs(body / asked - 1) <= _TOLERANCE) & (aspect >= 5) & (aspect <= 60)
+    rows = np.flatnonzero(inside & (ratio >= 0.3) & (ratio <= 8))[:400]
+    columns = (n_layers, d_model, n_heads, n_kv, head_dim, d_ff)
+    return [Architecture(*(int(c[row]) for c in columns), 256, True) for row in rows]

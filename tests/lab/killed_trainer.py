@@ -14,9 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch._dynamo  # what an optimizer and a checkpoint load: once here, not in every fork
-import torch.distributed.checkpoint
-
 from bayeslaw.lab.__main__ import main
 from bayeslaw.lab.train.checkpoint import Checkpoints
 from bayeslaw.lab.train.loop import train

@@ -19,6 +19,7 @@ from bayeslaw.lab.train.checkpoint import Checkpoints, State
 from bayeslaw.runs import JobResult
 
 KILLED_TRAINER = Path(__file__).with_name("killed_trainer.py")
+TWO_SAVERS = Path(__file__).with_name("two_savers.py")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 N_KILLS = 10
 
@@ -46,9 +47,7 @@ def step(state, n=1):
 
 
 def everything(state):
-    return copy.deepcopy(
-        [state.network.state_dict(), state.optimizer.state_dict(), state.trunk]
-    )
+    return copy.deepcopy([state.network.state_dict(), state.optimizer.state_dict(), state.trunk])
 
 
 def assert_same(left, right):
@@ -103,7 +102,9 @@ def test_a_run_killed_with_kill_9_at_ten_random_steps_ends_with_the_identical_lo
     assert len(deaths) == N_KILLS
     assert 3 <= sum(on_branch for _, on_branch, _, _ in deaths) <= N_KILLS - 3
 
-    whole, killed = (JobResult.read(tmp_path / name / "result.json") for name in ("whole", "killed"))
+    whole, killed = (
+        JobResult.read(tmp_path / name / "result.json") for name in ("whole", "killed")
+    )
     assert (killed.status, killed.loss_nats) == ("done", whole.loss_nats)
     assert (killed.loss_stderr, killed.curve) == (whole.loss_stderr, whole.curve)
     assert [{**branch, "seconds": 0} for branch in killed.branches] == [
@@ -123,7 +124,10 @@ def test_a_state_comes_back_to_the_last_bit_before_the_first_step_and_after(
 ):
     state = a_state(0, optimizer)
     step(state, n_steps)
-    state.trunk = {"network": {"w": torch.randn(3).bfloat16()}, "optimizer": {0: {"n": 1, "f": .1}}}
+    state.trunk = {
+        "network": {"w": torch.randn(3).bfloat16()},
+        "optimizer": {0: {"n": 1, "f": 0.1}},
+    }
     expected = everything(state)
     progress = {"step": n_steps, "seconds": 0.1 + 0.2, "curve": [{"loss_nats": 5.4}]}
     checkpoints = Checkpoints(tmp_path, "job")
@@ -306,7 +310,9 @@ def own_mounts(*command):
 def can_mount():
     if shutil.which("unshare") is None:
         return False
-    return subprocess.run(own_mounts("mount -t tmpfs tmpfs /mnt"), capture_output=True).returncode == 0
+    return (
+        subprocess.run(own_mounts("mount -t tmpfs tmpfs /mnt"), capture_output=True).returncode == 0
+    )
 
 
 @pytest.mark.skipif(not can_mount(), reason="a small disk of our own cannot be mounted here")
@@ -319,6 +325,17 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path):
     assert done.returncode == 0, done.stderr
     assert os.strerror(errno.ENOSPC) in done.stdout
     assert "the last good checkpoint is untouched" in done.stdout
+
+
+def test_two_processes_keep_one_checkpoint_that_both_load(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(TWO_SAVERS), str(tmp_path)],
+        capture_output=True, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "latest", "save-3",
+    ]  # fmt: skip
 
 
 def test_training_says_that_its_checkpoint_cannot_be_written(train_job, tmp_path):

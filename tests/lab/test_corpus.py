@@ -81,12 +81,6 @@ def test_a_document_given_twice_counts_once_and_broken_text_is_counted(
     assert (manifest.n_skipped["not_utf8"], manifest.n_skipped["too_long"]) == (1, 1)
 
 
-def test_python_sources_are_real_code_and_keep_to_their_cap(tmp_path):
-    manifest = build_corpus("python-sources", tmp_path / "out", max_bytes=8_000_000)
-    assert 7_000_000 < sum(manifest.n_bytes.values()) <= 8_000_000
-    assert "import " in decode(Corpus.open(tmp_path / "out").train[:200_000])
-
-
 def test_a_finished_corpus_is_reused_and_another_request_refused(text_folder, corpus_folder):
     before = (corpus_folder / "manifest.json").stat().st_mtime_ns
     assert build_corpus(text_folder, corpus_folder) == Manifest.read(corpus_folder)

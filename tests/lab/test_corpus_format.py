@@ -22,7 +22,9 @@ def small_texts():
 
 
 def in_hash_order(texts):
-    return [texts[name] for name in sorted(texts, key=lambda n: hashlib.sha256(n.encode()).digest())]
+    return [
+        texts[name] for name in sorted(texts, key=lambda n: hashlib.sha256(n.encode()).digest())
+    ]
 
 
 def split_by_exact_text(texts, folder, max_bytes=None):
@@ -81,7 +83,8 @@ def test_python_sources_are_the_installed_files_by_the_rules_of_format_1(tmp_pat
 
     paths = sysconfig.get_paths()
     roots = {"packages": Path(paths["purelib"]), "stdlib": Path(paths["stdlib"])}
-    listed = [json.loads(line) for line in (tmp_path / "out" / "documents.jsonl").open()]
+    lines = (tmp_path / "out" / "documents.jsonl").read_text().splitlines()
+    listed = [json.loads(line) for line in lines]
     assert all(entry["licence"] for entry in listed if entry["origin"] in ("python", "torch"))
     expected = dict.fromkeys(SPLITS, b"")
     names = [entry["name"] for entry in listed]

@@ -6,15 +6,9 @@ import pytest
 import torch
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.lab import BACKENDS
-from bayeslaw.lab.huggingface import (
-    load_huggingface_weights,
-    network_from_huggingface,
-    settings_from_huggingface,
-)
-from bayeslaw.lab.network import Network
+from bayeslaw.lab import BACKENDS, Network, NetworkSettings, RopeScaling, network_from_huggingface
+from bayeslaw.lab.huggingface import load_huggingface_weights, settings_from_huggingface
 from bayeslaw.lab.rotary import rotation_table
-from bayeslaw.lab.settings import NetworkSettings, RopeScaling
 from bayeslaw.space import Architecture
 
 transformers = pytest.importorskip("transformers")

@@ -1,9 +1,15 @@
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 
+from bayeslaw.executors import LocalExecutor
+from bayeslaw.lab import __main__ as lab_main
 from bayeslaw.lab.__main__ import main
 from bayeslaw.runs import Job, JobResult
 from bayeslaw.space import Workload
@@ -17,6 +23,90 @@ def test_a_job_file_becomes_a_result_file_and_progress_lines(train_job, tmp_path
     assert lines[-1]["loss_nats"] == result.loss_nats
     assert lines[-1]["step"] == lines[-1]["n_steps"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job.json", "result.json"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def loss_of_whole_run(job, folder):
+    folder.mkdir()
+    job.write(folder / "job.json")
+    assert main([str(folder / "job.json")]) == 0
+    return JobResult.read(folder / "result.json").loss_nats
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_told_to_stop_training_saves_its_state_asks_to_be_started_again_and_goes_on(
+    train_job, tmp_path, capsys, monkeypatch, number
+):
+    expected = loss_of_whole_run(train_job, tmp_path / "whole")
+    folder = tmp_path / "told"
+    folder.mkdir()
+    train_job.write(folder / "job.json")
+    handler = signal.getsignal(number)
+
+    def told_to_stop(line):
+        print_line(line)
+        if line["step"] == 10:
+            os.kill(os.getpid(), number)
+
+    print_line = lab_main._print_line
+    monkeypatch.setattr(lab_main, "_print_line", told_to_stop)
+    capsys.readouterr()
+    assert main([str(folder / "job.json")]) == 85
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["step"] == 10
+    assert f"stopped by {number.name}, state saved" in err
+    assert names(folder) == ["attempts.txt", "checkpoints", "job.json"]
+    assert signal.getsignal(number) == handler
+
+    monkeypatch.undo()
+    assert main([str(folder / "job.json")]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["step"] > 10
+    result = JobResult.read(folder / "result.json")
+    assert (result.loss_nats, result.record["attempts"]) == (expected, 2)
+    assert names(folder) == ["job.json", "result.json"]
+
+
+def test_a_lab_told_to_stop_is_started_again_by_its_executor(train_job, tmp_path):
+    job = replace(train_job, n_tokens=100_352)
+    with LocalExecutor(threads=1) as executor:
+        handle = executor.submit(job, tmp_path / "told")
+        while executor.poll(handle).progress.get("step", 0) == 0:
+            time.sleep(0.02)
+        number = int((tmp_path / "told" / "process.pid").read_text().split()[0])
+        os.kill(number, signal.SIGUSR1)
+        while not executor.poll(handle).is_over:
+            time.sleep(0.02)
+        result = executor.collect(handle)
+    assert (result.status, result.record["attempts"]) == ("done", 2)
+    assert [point["step"] for point in result.curve] == sorted(
+        {point["step"] for point in result.curve}
+    )
+    assert "stopped by SIGUSR1" in (tmp_path / "told" / "stderr.txt").read_text()
+
+
+def test_a_run_that_an_error_broke_off_keeps_what_it_had_and_goes_on_once_that_is_mended(
+    train_job, tmp_path, monkeypatch
+):
+    folder = tmp_path
+    train_job.write(folder / "job.json")
+    told = iter([signal.SIGTERM])
+    monkeypatch.setattr(lab_main, "_print_line", lambda _: [signal.raise_signal(s) for s in told])
+    assert main([str(folder / "job.json")]) == 85
+    monkeypatch.undo()
+
+    (shard,) = folder.glob("checkpoints/*/*.distcp")
+    content = shard.read_bytes()
+    shard.unlink()
+    assert main([str(folder / "job.json")]) == 0
+    result = JobResult.read(folder / "result.json")
+    assert result.status == "failed" and "lacks the file __0_0.distcp" in result.reason
+    shard.write_bytes(content)
+    assert main([str(folder / "job.json")]) == 0
+    result = JobResult.read(folder / "result.json")
+    assert (result.status, result.record["attempts"]) == ("done", 3)
 
 
 def test_a_measure_job_is_timed(tiny, tmp_path):

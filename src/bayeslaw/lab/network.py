@@ -51,7 +51,7 @@ class Network(nn.Module):
         attention: The kernel to use.
         max_context: Longest sequence, prompt and output together [count].
         seed: Of the random weights.
-        settings: Positions and the norms' epsilon; by default a rotary base of 10,000 and 1e-6.
+        settings: What the shape leaves open; by default a rotary base of 10,000, norms with 1e-6.
 
     Raises:
         InvalidInputError: An odd ``head_dim`` (RoPE turns pairs).

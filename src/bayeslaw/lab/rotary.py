@@ -17,9 +17,10 @@ def rotate(heads: Tensor, rotations: Tensor) -> Tensor:
         Su et al. (2021), arXiv:2104.09864, eq. 34, with halves as pairs (GPT-NeoX's layout).
     """
     cosine, sine = rotations.to(heads.dtype).unbind(dim=1)  # each (time, 1, head_dim)
-    half = heads.shape[-1] // 2
-    turned = torch.cat((heads[..., half:], heads[..., :half]), dim=-1)
-    return heads * cosine + turned * sine
+    swapped = heads.roll(
+        heads.shape[-1] // 2, dims=-1
+    )  # its gradient is one roll, a slice's is not
+    return heads * cosine + swapped * sine
 
 
 def rotation_table(

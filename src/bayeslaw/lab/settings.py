@@ -1,4 +1,4 @@
-"""What a network computes with that is no weight: positions and the norms' epsilon."""
+"""What a network is built with beside its shape: positions, norms, initial size, recomputation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RopeScaling:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Settle a network's positions and norms; no count of weights or FLOPs depends on these.
+    """Settle what a shape leaves open; no count of weights depends on these.
 
     Attributes:
         rope_base: Base of the rotary frequencies (theta): 500,000 in LLaMA 3.2, 1,000,000 in Qwen3.
@@ -64,3 +64,5 @@ class NetworkSettings:
             raise InvalidInputError(f"rope_base must be above 1, got {self.rope_base}")
         if not self.norm_epsilon > 0:
             raise InvalidInputError(f"norm_epsilon must be above 0, got {self.norm_epsilon}")
+        if self.embedding_std is not None and not self.embedding_std > 0:
+            raise InvalidInputError(f"embedding_std must be above 0, got {self.embedding_std}")

@@ -61,7 +61,9 @@ class TrainSection(Section):
     """How runs are made, and which members may be run to learn from.
 
     Attributes:
-        corpus: ``python-sources`` or a folder of text files.
+        corpus: A source that `bayeslaw.lab.corpus.build_corpus` knows: ``python-sources``,
+            ``debian-docs``, files of text. A suite also takes the folder of a corpus that is
+            built.
         corpus_bytes: How much text is taken at most [byte].
         constraints: What keeps a run cheap, such as ``train_flops <= 1e12``.
         recipe: Name in `bayeslaw.models.recipes.RECIPES`.

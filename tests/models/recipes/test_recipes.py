@@ -59,11 +59,12 @@ def test_the_rate_falls_with_width_and_depth():
 def test_mup_carries_rates_and_decay_from_one_width_to_another():
     # Table 8 of arXiv:2203.03466: hidden 1/width, input and vectors constant, as are rate x decay.
     narrow, wide = mup(candidate(d_model=48), 128), mup(candidate(d_model=192), 128)
-    assert wide.learning_rate == pytest.approx(narrow.learning_rate / 4)
-    assert wide.embedding_rate == narrow.embedding_rate == narrow.learning_rate
-    assert wide.vector_rate == narrow.vector_rate
+    batch = math.sqrt(wide.batch_tokens / narrow.batch_tokens)  # rates grow with its root
+    assert wide.learning_rate == pytest.approx(narrow.learning_rate / 4 * batch)
+    assert narrow.embedding_rate == narrow.vector_rate == narrow.learning_rate
+    assert wide.embedding_rate == wide.vector_rate == pytest.approx(narrow.learning_rate * batch)
     assert wide.learning_rate * wide.weight_decay == pytest.approx(
-        narrow.learning_rate * narrow.weight_decay
+        narrow.learning_rate * narrow.weight_decay * batch
     )
 
 

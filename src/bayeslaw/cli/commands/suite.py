@@ -112,7 +112,7 @@ def _print_design(config: SuiteConfig, plan: SuitePlan, content: dict[str, Any])
 
     print_table(
         f"{config.name}: trunks in the order in which they start",
-        ["trunk", "shape", "body", "d/L", "r", "GQA", "q/d", "tokens", "points", "seed", "time"],
+        ["trunk", "shape", "body", "d/L", "r", "GQA", "q/d", "tokens", "seed", "time"],
         [
             (
                 trunk.name,
@@ -123,7 +123,6 @@ def _print_design(config: SuiteConfig, plan: SuitePlan, content: dict[str, Any])
                 trunk.architecture.gqa_group,
                 f"{trunk.architecture.n_heads * trunk.architecture.head_dim / trunk.architecture.d_model:.2f}",
                 trunk.tokens[-1],
-                len(trunk.tokens),
                 trunk.seed,
                 duration(plan.seconds[trunk.name]) if plan.seconds else "-",
             )

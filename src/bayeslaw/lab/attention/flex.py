@@ -25,12 +25,17 @@ _MIN_CUDA_HEAD_DIM = 16  # Triton's dot takes no less
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
     """Call FlexAttention (Dong et al. 2024, arXiv:2412.05496)."""
+    is_inlined = torch.compiler.is_compiling()
     if query.device.type == "cpu":
         check_no_gradients("flex", (query, key, value))
+        if is_inlined:
+            # torch 2.13 then reads queries, keys or values from wrong places, without a word.
+            raise InvalidInputError(
+                "attention 'flex' on CPU cannot be part of a larger compiled function; compile "
+                "without fullgraph, or use attention 'sdpa_flash'"
+            )
     if causal:
         check_causal(query, key)
-    # Within a larger compiled function both become a part of that.
-    is_inlined = torch.compiler.is_compiling()
     attend = flex_attention if is_inlined else _compiled()
     causal_mask = _causal_mask if is_inlined else _cached_causal_mask
     mixed = attend(

@@ -12,6 +12,9 @@ from bayeslaw.lab.corpus.manifest import Origin
 MAX_DOCUMENT_BYTES = 4 * 2**20
 """The longest document that a source takes when it has no rule of its own [byte]."""
 
+REASONS = ("duplicate", "empty", "not_utf8", "too_long")
+"""Why any source's document may be left out; a source can have reasons of its own."""
+
 Notify = Callable[[str, int, int | None], None]
 """Hear ``(stage, bytes done, bytes in all or None)``."""
 
@@ -48,7 +51,7 @@ class Workspace:
     scratch: Path
     folder: Path
     notify: Notify
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
     origins: list[Origin] = field(default_factory=list)
 
 

@@ -72,8 +72,7 @@ def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     A column that some rows lack is left out of all, as a table has a number in every cell.
     """
     frame = pd.DataFrame(list(rows))
-    empty = frame.isna().any()
-    lacking = [str(name) for name in empty.index[empty]]
+    lacking = [name for name in rows[0] if any(row[name] is None for row in rows)]
     frame = frame.drop(columns=lacking)
     for name in frame.columns:
         if name in COLUMNS:

@@ -49,14 +49,20 @@ class SuiteExecutorSection(ExecutorSection):
 
 
 class CostSection(Section):
-    """How long training takes, for the order of jobs and the time left.
+    """How long training takes, measured on one machine: for the order of jobs and the time left.
 
     Attributes:
-        tokens_per_second: Measured training speed of one job, by body weights.
-        seconds_per_job: What a job takes besides training: its start and evaluations [s].
+        flops_per_second: Of one job, matrices alone, in ``attention_aware`` FLOPs.
+        seconds_per_head_token: What a query head of a layer costs besides, a training token [s].
+        seconds_per_layer_step: What a layer costs besides, an optimizer step [s].
+        seconds_per_step: What a step costs besides [s].
+        seconds_per_job: What a job's start costs [s].
     """
 
-    tokens_per_second: Annotated[dict[float, float], Field(min_length=1)]
+    flops_per_second: Annotated[float, Field(gt=0)]
+    seconds_per_head_token: Annotated[float, Field(ge=0)] = 0.0
+    seconds_per_layer_step: Annotated[float, Field(ge=0)] = 0.0
+    seconds_per_step: Annotated[float, Field(ge=0)] = 0.0
     seconds_per_job: Annotated[float, Field(ge=0)] = 0.0
 
 

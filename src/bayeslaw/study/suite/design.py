@@ -20,8 +20,9 @@ _CENTRES = 400
 _CENTRE_CONSTRAINTS = ("n_heads * head_dim == d_model", "n_kv_heads == n_heads")
 _CENTRE_RATIO = 2.0
 _CENTRE_TOLERANCE = 1.25
-# More trunks than any suite has: seeds of repeats never meet.
+# More trunks, and more repeats, than any suite has: no two jobs share a seed.
 _SEED_STRIDE = 10_000
+_SUITE_STRIDE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def design(config: SuiteConfig) -> list[Trunk]:
                     n_params_body_asked=size.n_params_body,
                     architecture=pool[row],
                     tokens=_tokens(config, size, pool[row]),
-                    seed=config.seed * _SEED_STRIDE**2 + len(trunks),
+                    seed=config.seed * _SUITE_STRIDE + len(trunks),
                 )
             )
     return [*trunks, *_repeats(config, trunks)]

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.executors import available_cores
 from bayeslaw.models.recipes import RECIPES
@@ -18,6 +16,8 @@ from bayeslaw.study.suite.design import Trunk, design
 CORPUS_FOLDER = "corpus"
 # From a job's folder, so that a suite's folder may be moved to another machine.
 _CORPUS = f"../../{CORPUS_FOLDER}"
+# The lab's evaluation set, read at every finish and, in parts, on the way.
+_EVALUATED_TOKENS = 80_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def plan_suite(config: SuiteConfig) -> SuitePlan:
     """Return a suite's trunks, jobs and predicted times: a pure function of its file."""
     trunks = design(config)
     jobs = {trunk.name: training_job(config, trunk) for trunk in trunks}
-    seconds = predicted_seconds(config, list(jobs.values()))
+    predicted = {name: predicted_seconds(config, job) for name, job in jobs.items()}
+    seconds = {name: value for name, value in predicted.items() if value is not None} or None
     ordered = in_order(trunks, seconds, config.executor.slots)
     return SuitePlan(
         ordered, [jobs[trunk.name] for trunk in ordered], seconds, config.executor.slots
@@ -104,22 +105,22 @@ def trained_tokens(job: Job) -> int:
     return job.n_tokens + round(job.hyperparameters.decay_fraction * sum(job.branches))
 
 
-def predicted_seconds(config: SuiteConfig, jobs: Sequence[Job]) -> dict[str, float] | None:
-    """Return how long each job will take, by name [s]; None where the suite's file has no speeds.
-
-    Speeds are a straight line in log tokens a second over log body weights.
-    """
-    if config.cost is None:
+def predicted_seconds(config: SuiteConfig, job: Job) -> float | None:
+    """Return how long a job will take [s]; None where the suite's file has no speeds."""
+    cost, shape, hyperparameters = config.cost, job.architecture, job.hyperparameters
+    if cost is None:
         return None
-    sizes, speeds = zip(*sorted(config.cost.tokens_per_second.items()), strict=True)
-    degree = min(1, len(sizes) - 1)
-    line = np.polyfit(np.log(sizes), np.log(speeds), degree)
-    return {
-        job.run_id: trained_tokens(job)
-        / math.exp(np.polyval(line, math.log(job.architecture.n_params_body)))
-        + config.cost.seconds_per_job
-        for job in jobs
-    }
+    assert hyperparameters is not None
+    flops = shape.train_flops_per_token("attention_aware", hyperparameters.seq_len)
+    per_step = cost.seconds_per_step + shape.n_layers * cost.seconds_per_layer_step
+    per_token = (
+        flops / cost.flops_per_second
+        + shape.n_layers * shape.n_heads * cost.seconds_per_head_token
+        + per_step / hyperparameters.batch_tokens
+    )
+    # Reading takes a third of what training does, and as few steps as make no difference.
+    read = _EVALUATED_TOKENS * (1 + len(job.branches)) / 3
+    return cost.seconds_per_job + (trained_tokens(job) + read) * per_token
 
 
 def in_order(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib
+import os
 import platform
 import sysconfig
 from collections.abc import Generator, Iterator
@@ -60,17 +62,27 @@ def _read(workspace: Workspace) -> Generator[Document, None, None]:
 
 def _library_files() -> Iterator[tuple[str, Path]]:
     root = Path(sysconfig.get_paths()["stdlib"])
-    for path in root.rglob("*.py"):
-        if not _PACKAGE_FOLDERS.intersection(path.relative_to(root).parts):
-            yield f"stdlib/{path.relative_to(root).as_posix()}", path
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _PACKAGE_FOLDERS]
+        for name in names:
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                yield f"stdlib/{path.relative_to(root).as_posix()}", path
 
 
 def _package_files(distribution: metadata.Distribution) -> Iterator[tuple[str, Path]]:
-    for file in distribution.files or ():
-        if file.suffix == ".py" and file.parts[0] != "..":
-            path = Path(str(distribution.locate_file(file)))
+    record = distribution.read_text("RECORD")
+    if record is None:
+        raise UnavailableError(
+            f"python-sources cannot tell which files {distribution.metadata['Name']} has: it was "
+            f"installed without a RECORD; install bayeslaw with pip into an environment of its own"
+        )
+    root = str(distribution.locate_file(""))
+    for name, *_ in csv.reader(record.splitlines()):
+        if name.endswith(".py") and not name.startswith(".."):
+            path = Path(root, name)
             if path.is_file():
-                yield f"packages/{file.as_posix()}", path
+                yield f"packages/{name}", path
 
 
 def _required_distributions() -> list[metadata.Distribution]:
