@@ -7,11 +7,12 @@ on made-up suites of known truth: ``python -m benchmarks.tiny.simulate``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bayeslaw import read_runs
+from bayeslaw.cli.output import print_table
 from benchmarks.harness import run_benchmark
 from benchmarks.tiny.effects import bootstrap_effects, shape_effects
 from benchmarks.tiny.laws import CANDIDATES, fitted_laws, held_out
@@ -23,6 +24,7 @@ from benchmarks.tiny.suite import Suite
 TABLE = Path(__file__).parent / "results" / "tiny-suite" / "runs.parquet"
 PICTURE = Path(__file__).parent.parent / "docs" / "tiny-suite.png"
 HEADERS = ["question", "answer", "90 % from", "to", "verdict"]
+LAW_HEADERS = ["law", "on", "MAE", "- Chinchilla's", "CRPS", "90 % held", "no discr."]
 _SEED = 0
 
 
@@ -32,6 +34,9 @@ def measure(
     suite = Suite.of(read_runs(table))
     figures = answers(suite, quick=quick)
     draw(suite, figures, picture)
+    print_table(
+        "laws on runs they have not seen [nats]", LAW_HEADERS, law_rows(figures["held_out"]), left=2
+    )
     return {"table": _shown(table), **figures}, answer_rows(figures)
 
 
@@ -97,7 +102,7 @@ def answer_rows(figures: Mapping[str, Any]) -> list[list[Any]]:
     return [
         *_noise_rows(figures["noise"]),
         *_effect_rows(figures["effects"]["factors"], figures["effects_interactions"]),
-        *_law_rows(figures["held_out"]),
+        *_counting_rows(figures),
         *_spread_rows(figures["shape_errors"], figures["headline"]["best_law"]["larger_sizes"]),
     ]
 
@@ -106,10 +111,8 @@ def _noise_rows(noise: Mapping[str, Any]) -> list[list[Any]]:
     rows: list[list[Any]] = [
         [
             f"sd between seeds at {row['tokens_per_param']:g} tokens a weight [nats]",
-            row["nats"]["sd"],
-            row["nats"]["low"],
-            row["nats"]["high"],
-            f"{row['degrees_of_freedom']} degrees of freedom",
+            *_rounded(row["nats"][key] for key in ("sd", "low", "high")),
+            f"{row['degrees_of_freedom']} d.o.f.",
         ]
         for row in noise["by_tokens_per_param"]
     ]
@@ -119,9 +122,7 @@ def _noise_rows(noise: Mapping[str, Any]) -> list[list[Any]]:
         rows.append(
             [
                 "share of loss_stderr^2 that runs share, at least",
-                share["estimate"],
-                share["low"],
-                share["high"],
+                *_rounded(share[key] for key in ("estimate", "low", "high")),
                 "",
             ]
         )
@@ -137,36 +138,56 @@ def _effect_rows(factors: Mapping[str, Any], changes: Mapping[str, Any]) -> list
             _row(
                 f"{name} {high:.3g} minus middle [nats]",
                 factor["high_end_minus_middle_nats"],
-                f"{factor['verdict']}, p = {factor['p_value']:.2g}",
+                _verdict(factor),
             ),
         ]
         if "optimum" in factor:
-            rows.append(_row(f"best {name}", factor["optimum"], factor["optimum"]["verdict"]))
+            rows.append(
+                _row(f"best {name}", factor["optimum"], _short(factor["optimum"]["verdict"]))
+            )
         for over, change in changes[name].items():
             rows.append(
                 _row(
                     f"{name} {high:.3g}: change over {over} [nats]",
                     change["high_end_change_nats"],
-                    f"{change['verdict']}, p = {change['p_value']:.2g}",
+                    _verdict(change),
                 )
             )
     return rows
 
 
-def _law_rows(splits: Mapping[str, Any]) -> list[list[Any]]:
+def _counting_rows(figures: Mapping[str, Any]) -> list[list[Any]]:
+    """Return what is left of the effects at equal total weights: wide networks embed more."""
+    all_weights = figures["effects_by_other_means"]["surface_all"]
+    rows = [
+        _row(
+            f"{name} {factor['range'][1]:.3g}, at equal n_params [nats]",
+            factor["high_end_minus_middle_nats"],
+            _verdict(factor),
+        )
+        for name, factor in all_weights["factors"].items()
+    ]
+    for where, found in (("n_params_body", figures["effects"]), ("n_params", all_weights)):
+        sd = found["error_sds_log_loss"]["shape"]
+        rows.append(_row(f"sd of shapes at equal {where} [log loss]", sd))
+    return rows
+
+
+def law_rows(splits: Mapping[str, Any]) -> list[list[Any]]:
+    """Return how well each law predicts runs that it has not seen."""
     rows: list[list[Any]] = []
     for split, laws in splits.items():
         for label, scores in laws.items():
             gap = scores.get("mae_minus_chinchilla_nats")
-            coverage = scores["within_90_with_discrepancy"]
             rows.append(
                 [
-                    f"{split}: {label}, mean |error| [nats]",
-                    scores["mae_nats"],
-                    None,
-                    None,
-                    f"90 % held {coverage:.2f} ({scores['within_90_without']:.2f} without)"
-                    + (f", {gap['low']:+.4f} .. {gap['high']:+.4f}" if gap else ""),
+                    label.replace("conditional", "cond."),
+                    split.replace("_", " "),
+                    f"{scores['mae_nats']:.4f}",
+                    f"{gap['low']:+.4f} .. {gap['high']:+.4f}" if gap else "",
+                    f"{scores['crps_nats']:.4f}",
+                    f"{scores['within_90_with_discrepancy']:.2f}",
+                    f"{scores['within_90_without']:.2f}",
                 ]
             )
     return rows
@@ -175,7 +196,7 @@ def _law_rows(splits: Mapping[str, Any]) -> list[list[Any]]:
 def _spread_rows(errors: Mapping[str, Any], best: str) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for cut in errors[best]["cuts"]:
-        where = f"{best}, sizes to {cut['fitted_up_to']}"
+        where = f"sizes to {cut['fitted_up_to']}"
         said = f"{cut['n_shapes_predicted']} shapes"
         rows += [
             _row(f"{where}: tau, shared", cut["tau_shared"], said),
@@ -186,7 +207,19 @@ def _spread_rows(errors: Mapping[str, Any], best: str) -> list[list[Any]]:
 
 
 def _row(question: str, found: Mapping[str, float], verdict: str = "") -> list[Any]:
-    return [question, found["median"], found["low"], found["high"], verdict]
+    return [question, *_rounded(found[key] for key in ("median", "low", "high")), verdict]
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    return f"{_short(found['verdict'])}, p {found['p_value']:.2g}"
+
+
+def _short(verdict: str) -> str:
+    return verdict.replace(" at this scale", "")
+
+
+def _rounded(values: Iterable[float]) -> list[str]:
+    return [f"{value:.3g}" for value in values]
 
 
 def _shown(path: Path) -> str:

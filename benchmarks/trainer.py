@@ -107,7 +107,7 @@ class Trainer:
 
 def trainers(shape: Shape, corpus: Corpus) -> dict[str, Trainer]:
     """Build all three from the same weights."""
-    a, h = shape.architecture, shape.hyperparameters
+    a = shape.architecture
     network = Network(a, max_context=shape.seq_len)
     found = {OURS: _ours(shape, network, corpus)}
     tokens = np.asarray(corpus.train)
@@ -154,7 +154,7 @@ def _peer(shape: Shape, peer: torch.nn.Module, tokens: np.ndarray) -> Trainer:
         whole = torch.from_numpy(rows.astype(np.int64))
         return whole[:, :-1].contiguous(), whole[:, 1:].contiguous()
 
-    return Trainer(peer, fetch, lambda batch: plain_step(peer, optimizer, [batch], h), batch_of)
+    return Trainer(peer, fetch, lambda batch: plain_step(peer, optimizer, [batch], 1, h), batch_of)
 
 
 def losses_after(found: Mapping[str, Trainer], shape: Shape, corpus: Corpus) -> dict[str, float]:

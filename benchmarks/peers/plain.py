@@ -7,6 +7,7 @@ torch alone is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
 import numpy as np
@@ -149,15 +150,20 @@ def plain_optimizer(network: nn.Module, h: Hyperparameters) -> torch.optim.AdamW
 
 
 def plain_step(
-    loss_of, optimizer: torch.optim.AdamW, parts: list[tuple[Tensor, Tensor]], h: Hyperparameters,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    optimizer: torch.optim.AdamW,
+    parts: Iterable[tuple[Tensor, Tensor]],
+    n_parts: int,
+    h: Hyperparameters,
     autocast: torch.autocast | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Take one optimizer step over micro-batches; return the last one's loss, unread.
 
     Args:
-        loss_of: The network, or any ``(tokens, targets) -> loss`` that holds its weights.
+        loss_of: The network, or it compiled.
         optimizer: Of its weights.
         parts: Micro-batches of one step: inputs and targets.
+        n_parts: How many [count].
         h: Rate and clip.
         autocast: The precision to compute in; as the weights are when None.
     """
@@ -166,10 +172,10 @@ def plain_step(
         group["lr"] = h.learning_rate
     for tokens, targets in parts:
         with autocast or nullcontext():
-            loss = loss_of(tokens, targets) / len(parts)
-        loss.backward()
+            loss = loss_of(tokens, targets)
+        (loss / n_parts).backward()
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     torch.nn.utils.clip_grad_norm_(weights, h.grad_clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return loss.detach() * len(parts)
+    return loss.detach()

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, special
 
 from bayeslaw.errors import UndecidedError
 
-_ROUNDS = 3
-_N_PROPOSED = 400
+_N_PROPOSED = 200
+_MAX_ROUNDS = 12
 _DOF = 5.0
-_MIN_EFFECTIVE = 60.0
+# Interval ends from 250 draws are good to a tenth of the interval; fewer than 100 are refused.
+_ENOUGH = 250
+_LEAST = 100
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ def fit_mixed(
 
     Fixed effects have flat priors and are integrated out exactly (what is left is the restricted
     likelihood), so few trunks cost degrees of freedom as they should. The sds' posterior has as
-    many dimensions as there are kinds: it is sampled by importance, from a t around the mode that
-    is adapted twice.
+    many dimensions as there are kinds: it is sampled by adaptive importance.
 
     Args:
         response: ``(point,)``.
@@ -110,40 +111,73 @@ def _sample(
     rng: np.random.Generator,
     n_draws: int,
 ) -> tuple[np.ndarray, float]:
-    """Return draws ``(draw, dimension)`` by adaptive importance, and how many they are worth."""
-    mode = optimize.minimize(
+    """Return draws ``(draw, dimension)`` by adaptive importance, and how many they are worth.
+
+    Source:
+        Cornuet, Marin, Mira, Robert (2012), Scandinavian Journal of Statistics 39:798: every
+        round's points are weighted by the mixture of all rounds' proposals.
+    """
+    n_dimensions = len(centre)
+    location = optimize.minimize(
         lambda z: -log_density(centre + spread * z),
-        np.zeros(len(centre)),
+        np.zeros(n_dimensions),
         method="L-BFGS-B",
-        bounds=[(-4.0, 4.0)] * len(centre),
+        bounds=[(-4.0, 4.0)] * n_dimensions,
         options={"maxiter": 60},
     ).x
-    location, scale = mode, 0.1 * np.eye(len(centre))
-    points, weights, n_effective = mode[None], np.ones(1), 1.0
-    for _ in range(_ROUNDS):
+    scale = 0.3 * np.eye(n_dimensions)
+    proposals: list[tuple[np.ndarray, np.ndarray]] = []
+    points, heights = np.empty((0, n_dimensions)), np.empty(0)
+    weights, n_effective = np.empty(0), 0.0
+    while len(proposals) < _MAX_ROUNDS and n_effective < _ENOUGH:
         root = np.linalg.cholesky(scale)
-        normals = rng.standard_normal((_N_PROPOSED, len(centre)))
-        mixing = rng.chisquare(_DOF, _N_PROPOSED) / _DOF
-        points = location + normals / np.sqrt(mixing)[:, None] @ root.T
-        distance = (normals**2).sum(axis=1) / mixing
-        log_proposal = -0.5 * (_DOF + len(centre)) * np.log1p(distance / _DOF)
-        log_weights = np.array([log_density(centre + spread * z) for z in points]) - log_proposal
-        weights = np.exp(log_weights - log_weights.max())
-        weights /= weights.sum()
-        n_effective = 1 / float((weights**2).sum())
-        location = weights @ points
+        proposals.append((location, root))
+        mixing = np.sqrt(rng.chisquare(_DOF, _N_PROPOSED) / _DOF)
+        normals = rng.standard_normal((_N_PROPOSED, n_dimensions))
+        new = location + normals / mixing[:, None] @ root.T
+        points = np.concatenate([points, new])
+        heights = np.append(heights, [log_density(centre + spread * z) for z in new])
+        log_weights = heights - _log_mixture(points, proposals)
+        weights, n_effective = _normalised(log_weights)
+        # Weights are flattened as far as the next proposal needs, so that one lucky point does
+        # not become all of it.
+        power = 1.0
+        flat, n_flat = weights, n_effective
+        while n_flat < min(20 * n_dimensions, 0.2 * len(points)):
+            power *= 0.7
+            flat, n_flat = _normalised(power * log_weights)
+        location = flat @ points
         away = points - location
-        # A floor keeps a round with few good points from collapsing the next.
-        scale = 1.2 * (away * weights[:, None]).T @ away + 5e-4 * np.eye(len(centre))
-    if n_effective < _MIN_EFFECTIVE:
+        scale = 1.2 * (away * flat[:, None]).T @ away + 1e-4 * np.eye(n_dimensions)
+    if n_effective < _LEAST:
         raise UndecidedError(
-            f"importance sampling of {len(centre)} error sds is worth {n_effective:.0f} draws, "
-            f"fewer than {_MIN_EFFECTIVE:.0f}; give fewer kinds of error"
+            f"importance sampling of {n_dimensions} error sds is worth {n_effective:.0f} draws, "
+            f"fewer than {_LEAST}; give fewer kinds of error"
         )
     # Systematic resampling: one random number, so the draws are as even as can be.
     steps = (rng.random() + np.arange(n_draws)) / n_draws
     chosen = np.minimum(np.searchsorted(np.cumsum(weights), steps), len(weights) - 1)
     return centre + spread * points[chosen], n_effective
+
+
+def _normalised(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return weights that sum to 1 and Kish's effective number."""
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    return weights, 1 / float((weights**2).sum())
+
+
+def _log_mixture(
+    points: np.ndarray, proposals: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Return the log density, up to a constant, of an equal mixture of t distributions."""
+    logs = []
+    for location, root in proposals:
+        away = linalg.solve_triangular(root, (points - location).T, lower=True, check_finite=False)
+        distance = (away**2).sum(axis=0) / _DOF
+        tail = 0.5 * (_DOF + points.shape[1]) * np.log1p(distance)
+        logs.append(-np.log(np.diag(root)).sum() - tail)
+    return special.logsumexp(logs, axis=0) - np.log(len(proposals))
 
 
 def _draw_effects(

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from benchmarks.tiny.suite import Suite
 
 _INK, _MARK, _PALE = "#1f2933", "#1f6feb", "#c9d6e8"
+_SHADES = ("#a8c7fa", _MARK, "#0b3d91")
 _SPLITS = {
     "other_shapes": "other shapes",
     "dearer_runs": "dearer 40 %",
@@ -63,7 +64,8 @@ def _effect(axis: Axes, factor: Mapping[str, Any], label: str) -> None:
     axis.plot(shapes["x"], shapes["nats"], "o", ms=3, color=_INK)
     axis.axhline(0, lw=0.5, color=_INK)
     axis.set(xscale="log", xlabel=label, ylabel="loss minus that of the middle [nats]")
-    ticks = np.geomspace(*factor["range"], 4)
+    low, high = factor["range"]
+    ticks = np.geomspace(low, high, 4)
     axis.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     axis.set_xticks([], minor=True)
     axis.set_title(f"{factor['verdict']}, p = {factor['p_value']:.2g}", fontsize=10)
@@ -74,7 +76,7 @@ def _held_out(axis: Axes, held_out: Mapping[str, Any]) -> None:
     places = np.arange(len(labels))
     for i, (split, title) in enumerate(_SPLITS.items()):
         values = [held_out[split][label]["mae_nats"] for label in labels]
-        axis.barh(places + 0.25 * (1 - i), values, 0.24, label=title, alpha=0.4 + 0.3 * i)
+        axis.barh(places + 0.25 * (1 - i), values, 0.24, label=title, color=_SHADES[i])
     axis.set_yticks(places, [label.replace("_", " ") for label in labels], fontsize=8)
     axis.invert_yaxis()
     axis.set(xlabel="mean absolute error on runs not seen [nats]")
@@ -85,9 +87,12 @@ def _held_out(axis: Axes, held_out: Mapping[str, Any]) -> None:
 def _shape_errors(axis: Axes, figures: Mapping[str, Any]) -> None:
     best = figures["headline"]["best_law"]["larger_sizes"]
     cut = figures["shape_errors"][best]["cuts"][0]
-    for row in cut["sizes"]:
+    for i, row in enumerate(cut["sizes"]):
         color = _INK if row["is_fitted"] else _MARK
-        x = row["log_cost_distance"]
+        # Fitted sizes are all at distance 0; side by side they can be read.
+        x = row["log_cost_distance"] - (
+            0.08 * (cut["n_sizes_fitted"] - i) if row["is_fitted"] else 0
+        )
         axis.plot(x, abs(row["mean_error"]), "x", color=color)
         if (sd := row["shape_sd"]) is not None:
             axis.errorbar(
@@ -100,8 +105,8 @@ def _shape_errors(axis: Axes, figures: Mapping[str, Any]) -> None:
                 color=color,
             )
     axis.set(
-        xlabel=f"log cost beyond the fitted runs (sizes up to {cut['fitted_up_to']})",
+        xlabel=f"log cost beyond the fitted sizes, <= {cut['fitted_up_to']}",
         ylabel="error of log loss",
         ylim=(0, None),
     )
-    axis.set_title(f"{best.replace('_', ' ')}: o sd between shapes, x |mean error|", fontsize=10)
+    axis.set_title(f"{best.replace('_', ' ')}: o sd of shapes, x |mean|", fontsize=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,12 @@ _LEAST_SIZES = 3
 
 
 def shape_errors(
-    suite: Suite, label: str, *, noise: dict[str, Any] | None = None, seed: int = 0
+    suite: Suite,
+    label: str,
+    *,
+    noise: dict[str, Any] | None = None,
+    n_fitted: Sequence[int] = (),
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return how a law's errors beyond the sizes it saw split into shared and shape-specific.
 
@@ -33,6 +39,7 @@ def shape_errors(
         suite: The points.
         label: Row of `CANDIDATES`.
         noise: ``trunk_correlation`` of `noise_floor`: centres the priors of seed and point noise.
+        n_fitted: How many sizes to fit, one cut each; from three on when left out.
         seed: Of the draws.
 
     Returns:
@@ -41,20 +48,20 @@ def shape_errors(
         s_level and the shape-specific share of the discrepancy's variance.
     """
     cuts = []
-    for n_fitted in range(min(_LEAST_SIZES, suite.n_sizes - 1), suite.n_sizes):
-        fitted = suite.size < n_fitted
+    for n in n_fitted or range(min(_LEAST_SIZES, suite.n_sizes - 1), suite.n_sizes):
+        fitted = suite.size < n
         posterior = fit_law(
             CANDIDATES[label], suite.table.select(fitted), method="laplace", seed=seed
         )
         found = forecast_of(posterior, suite, np.arange(len(suite)), seed=seed)
         cuts.append(
             {
-                "fitted_up_to": suite.size_label(n_fitted - 1),
-                "n_sizes_fitted": n_fitted,
+                "fitted_up_to": suite.size_label(n - 1),
+                "n_sizes_fitted": n,
                 "n_shapes_predicted": len(np.unique(suite.shape[~fitted])),
                 **_growth(suite, found, ~fitted, noise, seed),
                 "sizes": [
-                    _one_size(suite, found, size, size < n_fitted, noise, seed)
+                    _one_size(suite, found, size, size < n, noise, seed)
                     for size in range(suite.n_sizes)
                 ],
             }

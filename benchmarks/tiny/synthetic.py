@@ -148,5 +148,9 @@ def _members(asked: int, rng: np.random.Generator) -> list[Architecture]:
     aspect, ratio = d_model / n_layers, 3 * d_model * d_ff / attention
     inside = (np.abs(body / asked - 1) <= _TOLERANCE) & (aspect >= 5) & (aspect <= 60)
     rows = np.flatnonzero(inside & (ratio >= 0.3) & (ratio <= 8))[:400]
-    columns = (n_layers, d_model, n_heads, n_kv, head_dim, d_ff)
-    return [Architecture(*(int(c[row]) for c in columns), 256, True) for row in rows]
+    columns = np.stack([n_layers, d_model, n_heads, n_kv, head_dim, d_ff]).astype(int)
+    shapes = []
+    for row in rows:
+        layers, width, heads, kv_heads, head, ff = (int(value) for value in columns[:, row])
+        shapes.append(Architecture(layers, width, heads, kv_heads, head, ff, 256, True))
+    return shapes

@@ -89,7 +89,7 @@ def contents(folder):
 def test_a_run_killed_with_kill_9_at_ten_random_steps_ends_with_the_identical_losses(
     train_job, tmp_path
 ):
-    job = replace(train_job, n_tokens=20_480, branches=(8_192, 15_360))
+    job = replace(train_job, n_tokens=12_288, branches=(4_096, 8_192))
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         job.write(tmp_path / name / "job.json")

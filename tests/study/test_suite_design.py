@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.study.suite_world import SUITE, small_suite
 
 from bayeslaw.errors import BayeslawError, InvalidInputError
 from bayeslaw.shipped import shipped_file
@@ -13,7 +14,6 @@ from bayeslaw.study.suite import SuiteConfig, Trunk, design, plan_suite
 from bayeslaw.study.suite.factors import BENT, FACTORS, TERMS, correlations, factor_values, scaled
 from bayeslaw.study.suite.jobs import in_order, makespan_seconds, trained_tokens, training_job
 from bayeslaw.study.suite.spread import choose_spread
-from tests.study.suite_world import SUITE, small_suite
 
 SHIPPED = ("tiny-suite", "gpu-suite")
 
@@ -185,7 +185,7 @@ def test_a_design_that_cannot_be_made_says_why():
     with pytest.raises(InvalidInputError, match="no LLaMA-like shape"):
         design(small_suite(space={"axes": axes}))
     unheard = small_suite(train={"recipe": "unheard"})
-    with pytest.raises(InvalidInputError, match="unheard.*known are"):
+    with pytest.raises(InvalidInputError, match=r"unheard.*known are"):
         plan_suite(unheard)
 
 

@@ -2,8 +2,8 @@
 
 Exit code 0 when a result was written, done or failed; 2 for a job that cannot be read; 85, and no
 result, when training was told to stop by SIGTERM, SIGUSR1 or SIGUSR2: its state is saved, started
-again it goes on. Each evaluation prints one JSON line: ``{"run_id", "step", "n_steps", "tokens",
-"loss_nats"}``.
+again it goes on. Under ``torchrun`` the state is saved too, but torchrun itself then exits with 1.
+Each evaluation prints one JSON line: ``{"run_id", "step", "n_steps", "tokens", "loss_nats"}``.
 """
 
 from __future__ import annotations

@@ -142,14 +142,15 @@ class Suite:
             fractions: dict[str, float] = {}
             for name, working in list(active.items()):
                 state = executor.poll(working.handle)
-                self.notify("progress", {"run_id": name, **state.progress})
-                fractions[name] = state.progress.get("step", 0) / state.progress.get("n_steps", 1)
+                progress = state.progress
+                self.notify("progress", {"run_id": name, **progress})
+                fractions[name] = progress.get("step", 0) / progress.get("n_steps", 1)
                 if state.phase == "lost" and working.n_lost < _MAX_LOST:
                     # Taken over from an earlier process and gone without a result: it resumes.
                     self._submit(executor, working.job)
                     active[name] = replace(working, n_lost=working.n_lost + 1)
                 elif state.is_over:
-                    del active[name]
+                    del active[name], fractions[name]
                     done += 1
                     self._end(executor, working)
             left = self._seconds_left([job.run_id for job in queue], fractions)

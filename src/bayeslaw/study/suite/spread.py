@@ -49,7 +49,7 @@ def choose_spread(
             for pool, n in zip(pools, counts, strict=True)
         ]
         cost = _exchange(pools, chosen, n_fixed)
-        if cost < best_cost:
+        if not best or cost < best_cost:
             best, best_cost = [[int(row) for row in rows] for rows in chosen], cost
     return best
 

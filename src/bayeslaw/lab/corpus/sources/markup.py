@@ -154,13 +154,13 @@ def roff_to_text(page: str) -> str:
             lines.append("")
         elif name in _ROFF_TEXT:
             words = [a or b for a, b in _ROFF_WORDS.findall(rest)]
-            is_block = name in ("SH", "SS", "IP", "TP")
-            text = " ".join(words[:1] if name == "IP" else words)
-            lines += (
-                ["", _roff_line(text), *([""] if name in ("SH", "SS") else [])]
-                if is_block
-                else [_roff_line(text)]
-            )
+            text = _roff_line(" ".join(words[:1] if name == "IP" else words))
+            if name in ("SH", "SS"):
+                lines += ["", text, ""]
+            elif name in ("IP", "TP"):
+                lines += ["", text]
+            else:
+                lines.append(text)
     return _tidy("\n".join(lines))
 
 
