@@ -49,7 +49,7 @@ def _runs(axis: Axes, suite: Suite) -> None:
     for trunk in np.unique(suite.trunk):
         rows = np.flatnonzero(suite.trunk == trunk)
         rows = rows[np.argsort(suite.budget[rows])]
-        shade = 0.2 + 0.8 * suite.size[rows[0]] / max(suite.n_sizes - 1, 1)
+        shade = 0.2 + 0.7 * suite.size[rows[0]] / max(suite.n_sizes - 1, 1)
         axis.plot(
             cost[rows], np.exp(suite.log_loss[rows]), "o-", ms=2.5, lw=0.7, color=_MARK, alpha=shade
         )

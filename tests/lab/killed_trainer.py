@@ -5,6 +5,7 @@ result.json. Prints the places of the kills as JSON: [branches finished, on a br
 """
 
 import functools
+import gc
 import importlib
 import json
 import os
@@ -59,6 +60,7 @@ if __name__ == "__main__":
         with (folder / "places.txt").open("a") as file:
             file.write(json.dumps(place_of(progress)) + "\n")
 
+    gc.freeze()  # a collection in a fork would copy all that was imported
     assert live(folder / "whole", noting_save) == 0
     places = [json.loads(line) for line in (folder / "places.txt").read_text().splitlines()]
     deaths = []

@@ -86,6 +86,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.timeout(900)  # twelve lives, each with dozens of fsyncs, on a machine that may be busy
 def test_a_run_killed_with_kill_9_at_ten_random_steps_ends_with_the_identical_losses(
     train_job, tmp_path
 ):
