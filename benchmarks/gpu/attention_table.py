@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +73,7 @@ def _row(
         except (UnavailableError, InvalidInputError) as error:
             row[label] = {"skipped": str(error)}
         except Exception as error:  # a kernel that fails shall not cost the others their figures
-            traceback.print_exc()
-            row[label] = {"failed": f"{type(error).__name__}: {error}"[:1000]}
+            row[label] = {"failed": f"{type(error).__name__}: {error}"[:500]}
     return row
 
 

@@ -137,15 +137,11 @@ def _peer(
     network.requires_grad_(True).to(device)
     optimizer = plain_optimizer(network, h)
     loss_of = torch.compile(network) if compile else network
-    random = np.random.default_rng(1)
 
     def take() -> torch.Tensor:
         parts = (
             plain_batch(
-                tokens,
-                random.integers(len(tokens) - shape.seq_len - 1, size=micro),
-                shape.seq_len,
-                device,
+                tokens, torch.randint(len(tokens) - shape.seq_len, (micro,)), shape.seq_len, device
             )
             for _ in range(shape.batch_sequences // micro)
         )

@@ -228,13 +228,13 @@ def gemm_peak(device: torch.device, size: int) -> float:
     """Return the best rate of a square bf16 product [FLOP/s]."""
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     for _ in range(5):
-        left @ right
+        torch.matmul(left, right)
     best = float("inf")
     for _ in range(5):
         synchronize(device)
         start = time.perf_counter()
         for _ in range(10):
-            left @ right
+            torch.matmul(left, right)
         synchronize(device)
         best = min(best, (time.perf_counter() - start) / 10)
     return 2.0 * size**3 / best

@@ -125,7 +125,7 @@ def _turn(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def plain_batch(
-    data: np.ndarray, starts: np.ndarray, seq_len: int, device: torch.device
+    data: np.ndarray, starts: Tensor, seq_len: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Cut inputs and targets out of a memmap, one ``astype`` a sequence, as nanoGPT does."""
     x = torch.stack([torch.from_numpy(data[i : i + seq_len].astype(np.int64)) for i in starts])

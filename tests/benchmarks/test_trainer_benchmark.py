@@ -10,12 +10,16 @@ from bayeslaw.lab.corpus import Corpus, build_corpus
 
 TINY = Shape("tiny", 2, 32, 4, 1, 8, 48, seq_len=32, batch_tokens=128)
 
+CHARACTERS = 1500  # of a document: splits need some hundred documents
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     text = tmp_path_factory.mktemp("text")
-    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:60]:
-        (text / f"{path.stem}.txt").write_bytes(path.read_bytes())
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:40]:
+        content = path.read_text(encoding="utf-8")
+        for part in range(0, len(content), CHARACTERS):
+            (text / f"{path.stem}-{part}.txt").write_text(content[part : part + CHARACTERS])
     folder = tmp_path_factory.mktemp("corpus") / "stdlib"
     build_corpus(text, folder)
     return Corpus.open(folder)
