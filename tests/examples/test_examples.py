@@ -1,6 +1,7 @@
 """The examples do what they say."""
 
 import sys
+import time
 from pathlib import Path
 
 from bayeslaw.executors import LocalExecutor
@@ -30,7 +31,7 @@ def test_anyones_trainer_can_stand_in_for_ours(tmp_path):
     with LocalExecutor(1, command=command) as executor:
         handle = executor.submit(job, tmp_path / "job")
         while not (state := executor.poll(handle)).is_over:
-            pass
+            time.sleep(0.1)
         result = executor.collect(handle)
     assert result.status == "done", result.reason
     assert result.loss_nats is not None and 0 < result.loss_nats < 2.5
