@@ -36,9 +36,10 @@ def test_the_headline_leaves_out_what_was_not_measured():
 
 
 @pytest.fixture
-def without_compilers(monkeypatch):
+def without_compilers():
     """Compilers take a minute a cell on a busy core; without them the path is the same."""
-    monkeypatch.setattr(torch._dynamo.config, "disable", True)
+    with torch._dynamo.config.patch(disable=True):
+        yield
 
 
 @pytest.mark.filterwarnings("ignore")  # of compilers that are switched off, and of the profiler
