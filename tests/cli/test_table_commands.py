@@ -1,10 +1,8 @@
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from bayeslaw.cli import main
 from bayeslaw.models.loss import LAWS
 
 TRUTH = {"E": 1.8, "A": 400.0, "alpha": 0.34, "B": 1200.0, "beta": 0.36}
@@ -22,23 +20,6 @@ def table(tmp_path_factory):
     lines = [f"{round(a)},{round(b)},{c:.5f},x" for a, b, c in zip(n, d, loss, strict=True)]
     path.write_text("params,n_tokens,loss_nats,note\n" + "\n".join(lines) + "\n")
     return path
-
-
-@pytest.fixture
-def bayeslaw(monkeypatch, capsys):
-    """Call the command line in this process: returns (exit code, output, errors)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["bayeslaw", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 MAPPING = ("--column", "n_params=params", "--ignore", "note", "--method", "laplace")
