@@ -27,8 +27,9 @@ from benchmarks.harness import run_benchmark
 _SEQ_LEN = 128
 _FACTORS = (1.0, 0.5, 2.0, 0.25, 4.0)
 _RECIPES = ("tiny", "mup")
-# Standard deviation of a final loss over seeds (docs/log.md) [nats per token].
-_NOISE_NATS = 0.015
+# Standard deviation of a final loss over seeds by tokens a weight, as the tiny suite has it
+# (docs/tiny-suite.md) [nats per token].
+_NOISE_NATS = {5: 0.030, 10: 0.026, 20: 0.016, 40: 0.018}
 # Points further above the lowest than this lie outside the valley that a parabola describes.
 _VALLEY_NATS = 0.1
 _N_DRAWS = 4000
@@ -193,7 +194,9 @@ def _valley(
     kept = sorted({*ranked[:3], *(f for f in ranked if known[f] < lowest + _VALLEY_NATS)})
     octaves = np.log2(kept)
     values = np.array([known[factor] for factor in kept])
-    noise = np.random.default_rng(0).normal(0, _NOISE_NATS, (_N_DRAWS, len(kept)))
+    noise = np.random.default_rng(0).normal(
+        0, _NOISE_NATS[tokens_per_weight], (_N_DRAWS, len(kept))
+    )
     best, shortfall = _lowest_of_parabola(octaves, values[None])
     best_drawn, shortfall_drawn = _lowest_of_parabola(octaves, values + noise)
     return {

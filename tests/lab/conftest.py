@@ -2,6 +2,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import torch
 
 from bayeslaw.lab.corpus import build_corpus
 from bayeslaw.runs import Hyperparameters, Job
@@ -30,6 +31,15 @@ def corpus_folder(text_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus") / "stdlib"
     build_corpus(text_folder, folder)
     return folder
+
+
+@pytest.fixture
+def one_thread():
+    """Losses are the same to the last bit for the same threads only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

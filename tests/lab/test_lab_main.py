@@ -25,6 +25,27 @@ def test_a_job_file_becomes_a_result_file_and_progress_lines(train_job, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job.json", "result.json"]
 
 
+def test_a_rank_left_in_the_environment_makes_nobody_wait_for_others(
+    train_job, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RANK", "3")
+    job = replace(train_job, n_tokens=2048)
+    job.write(tmp_path / "job.json")
+    assert main([str(tmp_path / "job.json")]) == 0
+    assert JobResult.read(tmp_path / "result.json").record["processes"] == 1
+
+
+def test_one_of_several_processes_without_a_number_says_so(
+    train_job, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    train_job.write(tmp_path / "job.json")
+    assert main([str(tmp_path / "job.json")]) == 2
+    assert "start the processes with torchrun" in capsys.readouterr().err
+    assert names(tmp_path) == ["job.json"]
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 

@@ -15,12 +15,7 @@ from bayeslaw.runs import Hyperparameters, JobResult
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def with_hyperparameters(job, **changes):

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayeslaw.errors import UnavailableError
+from bayeslaw.runs import ATTEMPT_VARIABLE
 
 PID_FILE = "process.pid"
 STDOUT_FILE = "stdout.txt"
 STDERR_FILE = "stderr.txt"
 # A line for each start of the job, whoever started it.
 STARTS_FILE = "process.starts"
-# Tells the lab which start this is, so that it need not count itself.
-ATTEMPT_VARIABLE = "BAYESLAW_ATTEMPT"
 
 # What the launcher exits with when another process of this job was first.
 TAKEN = 75

@@ -20,12 +20,9 @@ from bayeslaw.executors.process import (
     start_time,
 )
 from bayeslaw.executors.protocol import JobPhase
-from bayeslaw.runs import Job
+from bayeslaw.runs import REQUEUE_EXIT_CODE, Job
 
 RESULT_FILE = "result.json"
-
-# What a lab exits with that was told to stop, saved its state and wants to be started again.
-REQUEUE = 85
 
 
 @dataclass(slots=True)
@@ -99,7 +96,7 @@ class WatchedJob:
             self._conclude(phase, "its process is gone and left no result; exit code unknown")
             return
         code, mark = self.child.returncode, read_mark(self.folder)
-        if code == REQUEUE and not self.has_result and not self.reason:
+        if code == REQUEUE_EXIT_CODE and not self.has_result and not self.reason:
             self._requeue()
             return
         if code != TAKEN or mark is None or mark.pid == self.child.pid:
@@ -131,7 +128,7 @@ class WatchedJob:
         if self.n_requeues == self.max_requeues:
             self._conclude(
                 "ended",
-                f"the lab exited with code {REQUEUE}, which asks to be started again; it was, "
+                f"the lab exited with code {REQUEUE_EXIT_CODE}, which asks to be started again; it was, "
                 f"{self.n_requeues} times, and may not be once more",
             )
             return

@@ -21,12 +21,11 @@ from bayeslaw.errors import BayeslawError, InvalidInputError
 from bayeslaw.lab.run_job import run_job
 from bayeslaw.lab.train import interrupt
 from bayeslaw.lab.train.checkpoint import remove_checkpoints
-from bayeslaw.runs import Job
+from bayeslaw.lab.train.world import rank_and_size
+from bayeslaw.runs import ATTEMPT_VARIABLE, REQUEUE_EXIT_CODE, Job
 
 RESULT = "result.json"
 ATTEMPTS = "attempts.txt"
-# An executor that counts says here which start of the job this is.
-ATTEMPT_VARIABLE = "BAYESLAW_ATTEMPT"
 
 
 def main(arguments: list[str]) -> int:
@@ -37,11 +36,11 @@ def main(arguments: list[str]) -> int:
     path = Path(arguments[0])
     try:
         job = _read(path)
+        is_first = rank_and_size()[0] == 0  # torchrun starts several of us
     except BayeslawError as error:
         print(f"error: {path}: {error}", file=sys.stderr)
         return InvalidInputError.exit_code
     folder = path.parent
-    is_first = os.environ.get("RANK", "0") == "0"  # torchrun starts several of us
     attempt = _count_attempt(folder) if is_first else 0
     # Timing has no state to save: it may as well die at once.
     signals = interrupt.heeded() if job.kind == "train" else nullcontext()
@@ -51,7 +50,7 @@ def main(arguments: list[str]) -> int:
     except interrupt.Interrupted:
         name = interrupt.received()
         print(f"stopped by {name}, state saved; start the job again to go on", file=sys.stderr)
-        return interrupt.REQUEUE_EXIT_CODE
+        return REQUEUE_EXIT_CODE
     if is_first:
         result = replace(result, record={**result.record, "attempts": attempt})
         result.write(folder / RESULT)

@@ -17,6 +17,10 @@ from bayeslaw.runs.measurement import Measurement
 from bayeslaw.space import Architecture, Workload
 
 SCHEMA = 2
+# What a lab exits with, without a result, when it was told to stop: "start me again".
+REQUEUE_EXIT_CODE = 85
+# In a lab's environment: which start of its job this is, 1 for the first.
+ATTEMPT_VARIABLE = "BAYESLAW_ATTEMPT"
 
 JobKind = Literal["train", "measure"]
 

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What a stopped job exits with: "not done and nothing is wrong, start me again".
-REQUEUE_EXIT_CODE = 85
-
 # SIGTERM is everybody's; Slurm's --signal is told USR1 or USR2 by habit. Windows has only the first.
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)

@@ -12,6 +12,25 @@ from torch import nn
 from bayeslaw.errors import InvalidInputError
 
 
+def rank_and_size() -> tuple[int, int]:
+    """Return the number of this process and how many there are, as ``torchrun`` says.
+
+    A process that is alone is the first, whatever else left ``RANK`` in its environment.
+
+    Raises:
+        InvalidInputError: There are several processes and this one has no number.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return 0, 1
+    if "RANK" not in os.environ:
+        raise InvalidInputError(
+            f"WORLD_SIZE is {size} and RANK is not set; start the processes with torchrun, or "
+            f"unset WORLD_SIZE to train alone"
+        )
+    return int(os.environ["RANK"]), size
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Say which of how many processes this is; ``torchrun`` sets both.
@@ -29,7 +48,7 @@ class World:
     @classmethod
     def join(cls, device: str) -> World:
         """Meet the other processes that ``torchrun`` started; alone without it."""
-        rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        rank, size = rank_and_size()
         local = int(os.environ.get("LOCAL_RANK", "0"))
         here = torch.device(device, local) if device == "cuda" else torch.device(device)
         if here.type == "cuda":
