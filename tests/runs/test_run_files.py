@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.errors import RunTableError
@@ -18,6 +18,7 @@ def write(tmp_path, text, name="runs.csv"):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+@settings(deadline=None)  # the first Parquet file loads pyarrow
 @given(
     losses=st.lists(st.floats(0.1, 20, allow_subnormal=False), min_size=1, max_size=8, unique=True)
 )
@@ -95,6 +96,13 @@ BAD = [
     (
         "n_params,n_tokens,loss\n1,1,1\n",
         r"unknown column\(s\) \['loss'\](.|\n)*loss_nats=loss:bits",
+    ),
+    *(
+        (
+            f"n_params,n_tokens,{header}\n1,1,1\n",
+            f"'{header}': perhaps --column loss_nats={header}, if .*: final loss wanted",
+        )
+        for header in ("avg_loss", "loss_ema", "smooth_loss", "Avg_Loss")
     ),
     ("N,n_tokens,loss_nats\n1,1,1\n", "'N': perhaps --column n_params=N .* or n_params_body=N"),
     ("n_params,n_tokens\n1,1\n", "'loss_nats' .nats per token. is missing"),

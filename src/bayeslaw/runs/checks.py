@@ -14,11 +14,19 @@ _FLAGS = ("tied_embeddings", "gated_mlp", "qk_norm", "post_norm")
 _DEFAULTS = {"qk_norm": 0.0, "post_norm": 0.0}
 _ZERO_ALLOWED = (
     *_FLAGS, "loss_stderr", "cost_gpu_hours", "head_params", "seed", "warmup_tokens",
-    "decay_fraction", "weight_decay",
+    "decay_fraction", "weight_decay", "sparsity",
 )  # fmt: skip
 _RATIOS = {
     "aspect_ratio": ("d_model", "n_layers", 1.0),
     "relative_width": ("d_model", "n_params_body", 0.5),
+    "active_expert_share": ("n_active_experts", "n_experts", 1.0),
+}
+# Where a weight or an expert is one of those that the other column counts.
+_AT_MOST = {
+    "n_params_body": "n_params",
+    "n_params_active": "n_params",
+    "n_params_body_active": "n_params_body",
+    "n_active_experts": "n_experts",
 }
 # A stated N may be rounded ("0.97B"); more than this contradicts the shape.
 N_TOLERANCE = 0.02
@@ -43,7 +51,8 @@ def check_columns(
         raise RunTableError("the table has no rows")
     _check_unique_ids(run_ids)
     columns = {name: _as_floats(name, values, run_ids) for name, values in arrays.items()}
-    columns = _with_shape(columns, run_ids)
+    columns = _with_shape(_with_active_experts(columns, run_ids), run_ids)
+    _check_parts(columns, run_ids)
     if "n_params" not in columns and "n_params_body" not in columns:
         raise RunTableError(
             "the table does not say how large the networks are: give n_params (all weights), "
@@ -99,10 +108,15 @@ def _with_shape(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict[
         for name in ARCHITECTURE_FIELDS
     }
     derived: dict[str, list[float]] = {name: [] for name in SHAPE_COLUMNS}
+    built: dict[tuple[float, ...], tuple[Architecture, list[float]]] = {}
     for row, run_id in enumerate(run_ids):
-        architecture = _architecture({name: shape[name][row] for name in shape}, run_id)
-        for name in SHAPE_COLUMNS:
-            exact = float(getattr(architecture, name))
+        fields = {name: float(values[row]) for name, values in shape.items()}
+        if (key := tuple(fields.values())) not in built:
+            architecture = _architecture(fields, run_id)
+            follows = [float(getattr(architecture, name)) for name in SHAPE_COLUMNS]
+            built[key] = architecture, follows
+        architecture, follows = built[key]
+        for name, exact in zip(SHAPE_COLUMNS, follows, strict=True):
             if (
                 name in columns
                 and abs(columns[name][row] / exact - 1 if exact else 0) > N_TOLERANCE
@@ -133,6 +147,36 @@ def _with_ratios(columns: dict[str, np.ndarray], run_ids: Sequence[str]) -> dict
     return columns
 
 
+def _with_active_experts(
+    columns: dict[str, np.ndarray], run_ids: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Derive ``active_expert_share = 1 - sparsity``: laws take it, because its log exists."""
+    if "sparsity" not in columns:
+        return columns
+    exact = 1 - columns["sparsity"]
+    stated = columns.get("active_expert_share", exact)
+    if (wrong := (exact <= 0) | (np.abs(stated - exact) > N_TOLERANCE * exact)).any():
+        row = int(np.argmax(wrong))
+        raise RunTableError(
+            f"row {run_ids[row]!r}, column 'sparsity': {columns['sparsity'][row]:.6g} must be 0 "
+            f"(dense) or more, below 1, and leave active_expert_share, here {stated[row]:.6g}"
+        )
+    return {**columns, "active_expert_share": stated}
+
+
+def _check_parts(columns: Mapping[str, np.ndarray], run_ids: Sequence[str]) -> None:
+    """Refuse a part that is larger than its whole (beyond rounding)."""
+    for part, whole in _AT_MOST.items():
+        if part not in columns or whole not in columns:
+            continue
+        if (wrong := columns[part] > (1 + N_TOLERANCE) * columns[whole]).any():
+            row = int(np.argmax(wrong))
+            raise RunTableError(
+                f"row {run_ids[row]!r}, column {part!r}: {columns[part][row]:.6g} is more than "
+                f"{whole}, {columns[whole][row]:.6g}, of which it is a part; are the two swapped?"
+            )
+
+
 def _architecture(fields: Mapping[str, float], run_id: str) -> Architecture:
     try:
         return Architecture.from_numbers(fields)
@@ -152,12 +196,14 @@ def _check_unique_ids(run_ids: Sequence[str]) -> None:
 
 def _check_duplicates(columns: Mapping[str, np.ndarray], run_ids: Sequence[str]) -> None:
     """Refuse a row that repeats another, loss included: one run counted twice narrows intervals."""
-    rows: dict[tuple[float, ...], str] = {}
-    for index, run_id in enumerate(run_ids):
-        key = tuple(float(columns[name][index]) for name in sorted(columns))
-        if key in rows:
-            raise RunTableError(
-                f"row {run_id!r} repeats row {rows[key]!r} in every column; remove one (a repeat "
-                f"with another seed has another loss)"
-            )
-        rows[key] = run_id
+    values = [columns[name] for name in sorted(columns)]
+    order = np.lexsort(values)
+    # Sorted, a repeat stands beside what it repeats; `lexsort` keeps equals in their order.
+    repeats = np.logical_and.reduce([v[order][1:] == v[order][:-1] for v in values])
+    if repeats.any():
+        later = int(np.argmin(np.where(repeats, order[1:], len(order))))
+        first, again = run_ids[order[later]], run_ids[order[later + 1]]
+        raise RunTableError(
+            f"row {again!r} repeats row {first!r} in every column; remove one (a repeat with "
+            f"another seed has another loss)"
+        )

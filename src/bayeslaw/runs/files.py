@@ -31,10 +31,16 @@ _ALLOWED_UNITS = {
 
 _WAYS_TO_COUNT = "n_params={0} (all weights) or n_params_body={0} (without embeddings and head)"
 
+# An average over a run is of its past too, and so too high by the more the shorter the run.
+_FINAL_LOSS = "loss_nats={0}, if it averages over the run's last steps alone: final loss wanted"
+
 # Common headers, and what they would be called with; never assumed, because a guess about what N
 # counts or which unit a loss has would be wrong in silence.
 _HINTS = {
     "loss": "loss_nats={0}, or loss_nats={0}:bits if it is in bits per token",
+    "avg_loss": _FINAL_LOSS,
+    "loss_ema": _FINAL_LOSS,
+    "smooth_loss": _FINAL_LOSS,
     "n": _WAYS_TO_COUNT,
     "params": _WAYS_TO_COUNT,
     "parameters": _WAYS_TO_COUNT,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bayeslaw.models.loss.laws.aspect_ratio import aspect_ratio
+from bayeslaw.models.loss.laws.aspect_ratio import EPS_REASON, P2_RANGE, aspect_ratio
 from bayeslaw.models.loss.laws.chinchilla import BASE_COEFFICIENTS
 from bayeslaw.models.loss.laws.coefficient import Coefficient
 from bayeslaw.models.loss.laws.law import Array, LossLaw
@@ -30,9 +30,18 @@ ASPECT_RATIO_TIED = LossLaw(
         _E,
         _A,
         _ALPHA,
-        replace(_B, at_reference=("D", "alpha", 1.0)),
-        Coefficient("eps", "what a wide shape adds", "pure", 0.02, 1.2, ("R", "alpha", -1.0)),
+        replace(_B, at_reference=(("D", "alpha", 1.0),)),
+        Coefficient(
+            "eps",
+            "what a wide shape adds",
+            "pure",
+            0.02,
+            1.2,
+            (("R", "alpha", -1.0),),
+            reason=EPS_REASON,
+        ),
     ),
     formula=aspect_ratio_tied,
     source="Bian, Yan, Venkataraman (2025), arXiv:2501.18107, alpha = beta = gamma",
+    valid_range=P2_RANGE,
 )

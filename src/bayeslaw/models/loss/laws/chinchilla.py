@@ -5,28 +5,39 @@ from collections.abc import Mapping
 from bayeslaw.models.loss.laws.coefficient import Coefficient
 from bayeslaw.models.loss.laws.law import Array, LossLaw
 
-BASE_COEFFICIENTS = (
-    Coefficient("E", "loss that no size or data removes", "floor", 1.0, 0.15),
-    Coefficient(
-        "A", "loss that size removes", "share", 0.2, 1.0, ("N", "alpha", 1.0), ("N", 1e9, 0.15)
-    ),
-    Coefficient("alpha", "how fast size removes it", "pure", 0.35, 0.4),
-    Coefficient(
-        "B", "loss that data removes", "share", 0.25, 1.0, ("D", "beta", 1.0), ("D", 2e10, 0.15)
-    ),
-    Coefficient("beta", "how fast data removes it", "pure", 0.35, 0.4),
+_SHARES = (
+    "over the floor, size still removes .20-.21 and data .20-.32 at 1e9 weights and 2e10 tokens "
+    "(Hoffmann, Epoch); small networks are further from theirs, so the share grows as size**-.15"
 )
+_EXPONENTS = (
+    "published fits in total N lie in .23-.71 (Hoffmann, Epoch, Gemstones, Gadre, P2), all within "
+    "1.8 sd"
+)
+
+BASE_COEFFICIENTS = (
+    Coefficient(
+        "E", "loss that no size or data removes", "floor", 1.0, 0.15,
+        reason="the base loss at the table's middle is the table's mean loss, give or take shapes",
+        unit="nats per token",
+    ),
+    Coefficient(
+        "A", "loss that size removes", "share", 0.2, 1.0, (("N", "alpha", 1.0),),
+        ("N", 1e9, 0.15), reason=_SHARES,
+    ),
+    Coefficient("alpha", "how fast size removes it", "pure", 0.35, 0.4, reason=_EXPONENTS),
+    Coefficient(
+        "B", "loss that data removes", "share", 0.25, 1.0, (("D", "beta", 1.0),),
+        ("D", 2e10, 0.15), reason=_SHARES,
+    ),
+    Coefficient("beta", "how fast data removes it", "pure", 0.35, 0.4, reason=_EXPONENTS),
+)  # fmt: skip
 """Shared by every law around this base.
 
-Exponents: published total-N fits lie in 0.23-0.71 (Hoffmann .34/.28, Epoch .35/.37, Gemstones
-.29/.71, Gadre .26/.23, P2 .61), all within 1.8 prior standard deviations.
-
-Shares: what size and data still remove, over the floor, is .20-.21 and .20-.32 at 1e9 weights and
-2e10 tokens (Hoffmann, Epoch). Small networks are further from their floor: large ones reach .3-.5
-nats a byte of text and code, where 6e4 weights and 1e6 bytes leave about 1.9. One median (.4) for
-both scales put the floor of small networks too high and their predictions 3-5 % above the truth. A
-power of .15 leads to a share of about one there; chosen for the least bias over simulated tables
-with floors of .3-1.1 nats a byte and of 1.5-1.9 at 1e9 weights (docs/log.md, 2026-11-22).
+Shares: large networks reach .3-.5 nats a byte of text and code, where 6e4 weights and 1e6 bytes
+leave about 1.9. One median (.4) for both scales put the floor of small networks too high and their
+predictions 3-5 % above the truth. A power of .15 leads to a share of about one there; chosen for
+the least bias over simulated tables with floors of .3-1.1 nats a byte and of 1.5-1.9 at 1e9
+weights (docs/log.md, 2026-11-22).
 """
 
 
@@ -50,4 +61,5 @@ CHINCHILLA = LossLaw(
     coefficients=BASE_COEFFICIENTS,
     formula=chinchilla,
     source="Hoffmann et al. (2022), arXiv:2203.15556, approach 3",
+    valid_range=(("N", 7e7, 1.6e10),),
 )

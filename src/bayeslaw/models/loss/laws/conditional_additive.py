@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bayeslaw.models.loss.laws.chinchilla import BASE_COEFFICIENTS, chinchilla
 from bayeslaw.models.loss.laws.law import Array, LossLaw
-from bayeslaw.models.loss.laws.shape_penalty import SHAPE_COEFFICIENTS, penalty
+from bayeslaw.models.loss.laws.shape_penalty import P1_RANGE, SHAPE_COEFFICIENTS, penalty
 
 
 def conditional_additive(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> Array:
@@ -37,4 +37,5 @@ CONDITIONAL_ADDITIVE = LossLaw(
     ),
     formula=conditional_additive,
     source="Bian, Yu, Venkataraman, Park (2025), arXiv:2510.18245, eq. 4",
+    valid_range=P1_RANGE,
 )

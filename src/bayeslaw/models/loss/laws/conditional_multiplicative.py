@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bayeslaw.models.loss.laws.chinchilla import BASE_COEFFICIENTS, chinchilla
 from bayeslaw.models.loss.laws.law import Array, LossLaw
-from bayeslaw.models.loss.laws.shape_penalty import SHAPE_COEFFICIENTS, penalty
+from bayeslaw.models.loss.laws.shape_penalty import P1_RANGE, SHAPE_COEFFICIENTS, penalty
 
 
 def conditional_multiplicative(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> Array:
@@ -28,4 +28,5 @@ CONDITIONAL_MULTIPLICATIVE = LossLaw(
     coefficients=(*BASE_COEFFICIENTS, *SHAPE_COEFFICIENTS),
     formula=conditional_multiplicative,
     source="Bian, Yu, Venkataraman, Park (2025), arXiv:2510.18245, eq. 1 and 3",
+    valid_range=P1_RANGE,
 )

@@ -18,14 +18,27 @@ from bayeslaw.models.loss.laws.coefficient import Coefficient
 from bayeslaw.models.loss.laws.law import Array
 
 SHAPE_COEFFICIENTS = (
-    Coefficient("x_star", "best d_model / sqrt(N)", "pure", 0.1, 0.7),
-    Coefficient("a1", "what a wrong width costs", "pure", 0.05, 1.0),
-    Coefficient("r_star", "best MLP to attention ratio", "pure", 1.1, 0.8),
-    Coefficient("b1", "what a wrong MLP share costs", "pure", 0.015, 1.0),
-)
-"""Priors that hold P1's two fits (x* .080 and .074; a1 .038 and .123; r* 1.03 and 1.22; b1 .016
-and .010 in this gauge) and leave room for shallow networks: two layers of width d have x near .2.
-"""
+    Coefficient(
+        "x_star", "best d_model / sqrt(N)", "pure", 0.1, 0.7,
+        reason="P1's fits say .080 and .074; two layers of width d have .2",
+    ),
+    Coefficient(
+        "a1", "what a wrong width costs", "pure", 0.05, 1.0,
+        reason="P1's fits say .038 (80-297M) and .123 (1B)",
+    ),
+    Coefficient(
+        "r_star", "best MLP to attention ratio", "pure", 1.1, 0.8,
+        reason="P1's fits say 1.03 and 1.22; common networks have 2 to 5",
+    ),
+    Coefficient(
+        "b1", "what a wrong MLP share costs", "pure", 0.015, 1.0,
+        reason="P1's fits say .016 (80-297M) and .010 (1B)",
+    ),
+)  # fmt: skip
+"""Priors that hold P1's two fits in this gauge and leave room for shallow networks."""
+
+P1_RANGE = (("N", 8e7, 1e9), ("D", 8e9, 1e11), ("r", 0.5, 5.0))
+"""What P1 fitted: 100 tokens a weight; what lies outside in r it left out as outliers."""
 
 
 def penalty(ratio: Array) -> Array:
