@@ -10,7 +10,9 @@ import typer
 from typer.exceptions import TyperException
 
 from bayeslaw.cli.commands import (
+    allocate,
     corpus,
+    diagnose,
     export,
     fit,
     import_runs,
@@ -66,6 +68,8 @@ _OPEN_TABLE = "For a table of your own"
 
 app.command("fit", rich_help_panel=_ANY_TABLE)(fit.fit)
 app.command("predict", rich_help_panel=_ANY_TABLE)(predict.predict)
+app.command("allocate", rich_help_panel=_ANY_TABLE)(allocate.allocate)
+app.command("diagnose", rich_help_panel=_ANY_TABLE)(diagnose.diagnose)
 app.command("laws", rich_help_panel=_ANY_TABLE)(laws.laws)
 app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_OPEN_TABLE)
 app.command("run", rich_help_panel=_STUDY)(run.run)

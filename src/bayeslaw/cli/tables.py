@@ -8,7 +8,8 @@ from typing import Literal
 
 from bayeslaw.cli.progress import waiting
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.models.loss import LAWS, LossLaw, Posterior, fit_law
+from bayeslaw.models.loss import LAWS, LawStack, LossLaw, Posterior, fit_law, fit_stack
+from bayeslaw.models.loss.stack import DEFAULT_LAWS
 from bayeslaw.runs.files import ColumnSource, read_runs
 
 
@@ -31,6 +32,23 @@ def fit_table(
         law = law.counting("n_params" if "n_params" in table else "n_params_body")
     with waiting(f"fitting {law_name} to {len(table)} runs ({method})", silent=silent):
         return fit_law(law, table, method=method, seed=seed)
+
+
+def stack_table(
+    path: Path,
+    counted_as: Sequence[str],
+    method: Literal["nuts", "laplace", "map"],
+    columns: Sequence[str],
+    ignore: Sequence[str],
+    seed: int,
+    *,
+    silent: bool,
+) -> LawStack:
+    """Read a table and fit the default laws as one stack."""
+    mapping = dict(ColumnSource.parse(text) for text in columns)
+    table = read_runs(path, columns=mapping, ignore=tuple(ignore))
+    with waiting(f"fitting {len(DEFAULT_LAWS)} laws to {len(table)} runs", silent=silent):
+        return fit_stack(table, counted_as=counted_as, method=method, seed=seed)
 
 
 def known_law(name: str) -> LossLaw:

@@ -34,10 +34,14 @@ def write_report(path: Path, content: ReportContent) -> Path:
     Returns:
         The path.
     """
-    path = Path(path)
+    return write_whole(Path(path), render(content))
+
+
+def write_whole(path: Path, page: str) -> Path:
+    """Write a page so that whoever reads it meanwhile sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(render(content), encoding="utf-8")
+    partial.write_text(page, encoding="utf-8")
     os.replace(partial, path)
     return path
 
@@ -59,13 +63,18 @@ def render(content: ReportContent) -> str:
             ),
         ]
     )
+    return standalone(f"{content.study_name} – bayeslaw report", body)
+
+
+def standalone(title: str, body: Html) -> str:
+    """Return a page in the house's look that fetches nothing."""
     head = join(
         [
             Html('<meta charset="utf-8">'),
             Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
             Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
             Html('<meta name="color-scheme" content="light dark">'),
-            tag("title", f"{content.study_name} – bayeslaw report"),
+            tag("title", title),
             tag("style", Html(_read("page.css"))),
         ]
     )

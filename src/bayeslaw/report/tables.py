@@ -67,7 +67,10 @@ def posterior_table(posterior: Posterior) -> Html:
     """Return a law's coefficients: mean, sd, quantiles and how well they were sampled."""
     meanings = {c.name: c.meaning for c in posterior.law.coefficients} | {
         "sigma": "run-to-run noise in log loss",
-        "tau": "how fast the form may err beyond the runs",
+        "growth": "how fast noise grows off the middle in log tokens per weight",
+        "run_share": "share of the noise that points of one training job have in common",
+        "tau": "how fast the form may err along log cost",
+        "rho": "how fast the form may err along log tokens per weight",
     }
     rows = [
         [

@@ -4,7 +4,7 @@ On the torch side members become a BoTorch `EnsembleModel` over the rows of a fi
 an acquisition scores thousands of candidates from curves computed once. Two things to know:
 
 - An `EnsembleModel` carries no observation noise: members are mean losses. A new run scatters
-  around them by `PredictiveEnsemble.sigma`.
+  around them by `PredictiveEnsemble.noise_scale`.
 - BoTorch's own `IndexSampler` draws members with replacement, and other ones for every candidate
   of a batch, so a candidate would be compared with another member's front. `MemberSampler` gives
   every candidate the same members in the same order.
@@ -33,7 +33,11 @@ class LossBelief(Protocol):
 
     @property
     def sigma(self) -> np.ndarray:
-        """Scale of the Student-t noise of a run's log loss around the curve ``(draw,)``."""
+        """Scale of the Student-t noise of a typical run's log loss around the curve ``(draw,)``."""
+        ...
+
+    def noise_scale(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the scale of the noise at each candidate, ``(draw, candidate)``."""
         ...
 
     def losses(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -106,10 +110,15 @@ class PredictiveEnsemble:
 
     @property
     def sigma(self) -> np.ndarray:
-        """Scale of a new run's scatter in log loss around each member ``(member,)``."""
+        """Scale of a typical run's scatter in log loss around each member ``(member,)``."""
         return np.concatenate(
             [np.asarray(b.sigma)[r] for b, r in zip(self.beliefs, self.rows, strict=True)]
         )
+
+    def noise_scale(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the scale of a new run's scatter in log loss, ``(member, candidate)``."""
+        parts = zip(self.beliefs, self.rows, strict=True)
+        return np.concatenate([np.asarray(b.noise_scale(columns))[rows] for b, rows in parts])
 
     def losses(self, candidates: Sequence[Candidate] | Mapping[str, np.ndarray]) -> np.ndarray:
         """Return mean losses [nats per token], ``(member, candidate)``.

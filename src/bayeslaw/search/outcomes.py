@@ -78,7 +78,7 @@ def draw_outcomes(
     if beliefs.loss is not None:
         members = beliefs.loss.members(n_draws, seeds[0])
         losses = beliefs.loss.losses(columns)[members]
-        sigma = beliefs.loss.sigma[members][:, None]
+        sigma = beliefs.loss.noise_scale(columns)[members]
         scatter = np.random.default_rng(seeds[1]).standard_t(STUDENT_T_DOF, losses.shape)
         for name in LOSS:
             values[name] = losses

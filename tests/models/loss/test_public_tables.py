@@ -70,4 +70,4 @@ def test_a_start_from_which_the_law_overflows_does_not_spoil_the_mode():
     cheap = table.select(table.train_flops <= np.quantile(table.train_flops, 0.67))
     posterior = fit_law(LAWS["chinchilla"], cheap, method="laplace")
     # L-BFGS once ended here at a NaN, and the Laplace step repaired what was no peak.
-    assert not [note.code for note in posterior.notes]
+    assert not [note.code for note in posterior.notes if note.severity == "warning"]

@@ -110,8 +110,9 @@ def _show(posterior: Any) -> None:
     )
     console().print(posterior.law.source, style="dim", markup=False, highlight=False)
     console().print(
-        "losses in nats per token; sigma: noise of one run's log loss; tau: how far the law may be "
-        "off beyond the costliest run, in log loss",
+        "losses in nats per token; sigma: noise of one run's log loss, which grows by growth off the "
+        "middle tokens per weight; tau, rho: how fast the law may err in log loss, along cost and "
+        "along tokens per weight",
         style="dim",
         highlight=False,
     )

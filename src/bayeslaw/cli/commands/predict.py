@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from bayeslaw.cli.options import AsJson, Columns, Ignore, Law, Method, Seed
+from bayeslaw.cli.options import AsJson, Columns, Ignore, Seed
 from bayeslaw.cli.output import print_json, print_notes, print_table
 from bayeslaw.errors import InvalidInputError
 
@@ -23,8 +23,14 @@ def predict(
         Path | None,
         typer.Option("--architecture", help="A Hugging Face config.json, for laws with shape."),
     ] = None,
-    law: Law = "chinchilla",
-    method: Method = "nuts",
+    law: Annotated[
+        str,
+        typer.Option("--law", help="`stack` (several laws, weighed alike), or one of `bayeslaw laws`."),
+    ] = "stack",
+    method: Annotated[
+        Literal["nuts", "laplace", "map"] | None,
+        typer.Option("--method", help="laplace for the stack and nuts for one law when left out."),
+    ] = None,
     level: Annotated[float, typer.Option("--level", help="Share of belief in the interval.")] = 0.9,
     column: Columns = [],  # noqa: B006  (typer copies it)
     ignore: Ignore = [],  # noqa: B006
@@ -34,7 +40,7 @@ def predict(
     """Predict the final loss at a scale, with an interval, from a table of runs."""
     import numpy as np
 
-    from bayeslaw.cli.tables import fit_table, known_law
+    from bayeslaw.cli.tables import fit_table, known_law, stack_table
     from bayeslaw.models.loss.laws.law import COUNTINGS
 
     if (n_params is None) == (architecture is None):
@@ -44,7 +50,8 @@ def predict(
             raise InvalidInputError(f"{name} must be positive and finite, got {value}")
     if not 0 < level < 1:
         raise InvalidInputError(f"--level must be between 0 and 1, such as 0.9, got {level}")
-    shape = [name for name in known_law(law).inputs if name not in (*COUNTINGS, "n_tokens")]
+    inputs = () if law == "stack" else known_law(law).inputs
+    shape = [name for name in inputs if name not in (*COUNTINGS, "n_tokens")]
     if shape and architecture is None:
         raise InvalidInputError(f"law {law!r} needs {shape}; give --architecture config.json")
     columns: dict[str, Any] = {"n_tokens": np.array([n_tokens])}
@@ -53,9 +60,18 @@ def predict(
         from bayeslaw.space import from_huggingface
 
         columns |= architecture_columns([from_huggingface(architecture)])
-    posterior = fit_table(table, law, method, column, ignore, seed, silent=as_json)
+    if law == "stack":
+        # One number cannot be both counts, and it is of all weights.
+        counts = COUNTINGS if architecture else ("n_params",)
+        method = method or "laplace"
+        posterior = stack_table(table, counts, method, column, ignore, seed, silent=as_json)
+        n_column = posterior.posteriors[0].n_column
+    else:
+        method = method or "nuts"
+        posterior = fit_table(table, law, method, column, ignore, seed, silent=as_json)
+        n_column = posterior.n_column
     if architecture is None:
-        columns[posterior.n_column] = np.array([n_params])
+        columns[n_column] = np.array([n_params])
     answers = {
         kind: posterior.predict(columns, level=level, new_run=kind == "new_run")
         for kind in ("mean", "new_run")
@@ -65,20 +81,25 @@ def predict(
     if as_json:
         print_json(
             {
-                "law": posterior.law_name,
-                "n_counted_as": posterior.n_column,
-                "method": posterior.method,
-                "n_params": float(columns[posterior.n_column][0]),
+                "law": law,
+                "carried_by": answers["mean"].carried_by,
+                "n_counted_as": n_column,
+                "method": method,
+                "n_params": float(columns[n_column][0]),
                 "n_tokens": n_tokens,
                 "level": level,
                 **{kind: _quantiles(answer) for kind, answer in answers.items()},
+                "sensitivity": {
+                    name: {"lower_nats": float(low[0]), "upper_nats": float(high[0])}
+                    for name, (low, high) in answers["new_run"].sensitivity.items()
+                },
                 "cost_over_costliest_run": ratio,
                 "notes": [note.to_dict() for note in notes],
             }
         )
         return
     print_table(
-        f"{posterior.law_name} at {columns[posterior.n_column][0]:.4g} {posterior.n_column} and "
+        f"{law} at {columns[n_column][0]:.4g} {n_column} and "
         f"{n_tokens:.4g} tokens: {ratio:.3g}x the cost of the costliest run seen",
         [
             "final loss [nats per token]",
@@ -89,8 +110,14 @@ def predict(
         [
             [label, *_quantiles(answers[kind]).values()]
             for kind, label in (("mean", "the law's curve"), ("new_run", "one new run"))
+        ]
+        + [
+            [f"one new run, {name.replace('_', ' ')}", float(low[0]), "", float(high[0])]
+            for name, (low, high) in answers["new_run"].sensitivity.items()
         ],
     )
+    carried = (f"{label} {share:.0%}" for label, share in answers["mean"].carried_by.items())
+    print(f"carried by {', '.join(carried)}; tau is how wrong laws get beyond their runs")
     print_notes(notes)
 
 

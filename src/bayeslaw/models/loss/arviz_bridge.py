@@ -1,39 +1,44 @@
-"""Posteriors as NetCDF that ArviZ reads: all that is ArviZ-specific.
+"""Posteriors as NetCDF that ArviZ reads, and the one place that knows two ArviZes.
 
 ArviZ 0.x holds an `InferenceData`, 1.x an `xarray.DataTree`; both read the same file, groups of
-xarray datasets. So the groups are written and read with xarray, and no ArviZ is loaded here: call
-``arviz.from_netcdf(path)`` on what `save` wrote.
+xarray datasets. So the groups are written and read with xarray, and saving loads no ArviZ. Call
+``arviz.from_netcdf(path)`` on what `save` wrote, or `open_in_arviz`, which is quiet about 0.23's
+announcement of 1.0. Where the two name a thing differently, `plot` and `loo` know both names.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError, NotFoundError
-from bayeslaw.models.loss.diagnostics import Diagnostics
 from bayeslaw.models.loss.posterior import Posterior
-from bayeslaw.models.notes import Note
+from bayeslaw.models.loss.posterior_groups import Place, datasets, places
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _NOT_A_POSTERIOR = "{path} is not a posterior that bayeslaw saved ({reason}); fit the law again"
+_PLOTS_OF_1 = {"ppc": "plot_ppc_dist", "rank": "plot_rank_dist", "density": "plot_dist"}
 
 
 def save(posterior: Posterior, path: Path) -> Path:
     """Write a posterior; whoever reads the path sees the old file or the new one, never half."""
     import xarray
 
+    groups = datasets(posterior)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        xarray.Dataset(attrs=_attributes(posterior)).to_netcdf(partial, engine="h5netcdf")
-        for name, dataset in _groups(posterior).items():
+        attributes = _attributes(posterior, list(groups))
+        xarray.Dataset(attrs=attributes).to_netcdf(partial, engine="h5netcdf")
+        for name, dataset in groups.items():
             dataset.to_netcdf(partial, group=name, mode="a", engine="h5netcdf")
         os.replace(partial, path)
     finally:
@@ -50,70 +55,95 @@ def load(path: Path, *, fingerprint: str | None = None) -> Posterior:
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as root:
             attributes = dict(root.attrs)
+        _check_format(path, attributes)
+        layout = [Place(*entry) for entry in json.loads(attributes["bayeslaw_layout"])]
         groups = {
             name: xarray.load_dataset(path, group=name, engine="h5netcdf")
-            for name in json.loads(attributes.get("bayeslaw_groups", "[]"))
+            for name in {place.group for place in layout}
         }
-    except (OSError, ValueError, KeyError) as error:
+        posterior = _posterior(json.loads(attributes["bayeslaw_fields"]), layout, groups)
+    except InvalidInputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(_NOT_A_POSTERIOR.format(path=path, reason=error)) from error
-    _check(path, attributes, fingerprint)
-    return _posterior(attributes, groups)
+    if fingerprint is not None and posterior.fingerprint != fingerprint:
+        raise InvalidInputError(
+            f"{path} was fitted to a table with fingerprint {posterior.fingerprint}, this table "
+            f"has {fingerprint}: the data changed, so fit the law again"
+        )
+    return posterior
 
 
-def _attributes(posterior: Posterior) -> dict[str, Any]:
-    names = [name for name in _groups(posterior)]
+def arviz() -> ModuleType:
+    """Return ArviZ, whichever version is installed, without 0.23's announcement of 1.0."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="\nArviZ is undergoing", category=FutureWarning)
+        import arviz as installed
+    return installed
+
+
+def open_in_arviz(path: str | Path) -> Any:
+    """Return what ArviZ makes of a saved posterior: an InferenceData (0.x) or a DataTree (1.x)."""
+    return arviz().from_netcdf(str(path))
+
+
+def plot(kind: str, data: Any, /, **arguments: Any) -> Any:
+    """Draw with ArviZ under the name that this version has for it.
+
+    Args:
+        kind: ArviZ 0.x's name without ``plot_``: ``trace``, ``rank``, ``forest``, ``ppc`` ...
+        data: From `open_in_arviz`.
+        arguments: Of that function.
+
+    Raises:
+        InvalidInputError: This version draws no such thing.
+    """
+    module = arviz()
+    name = f"plot_{kind}"
+    if not module.__version__.startswith("0."):
+        name = _PLOTS_OF_1.get(kind, name)
+    if not hasattr(module, name):
+        raise InvalidInputError(f"ArviZ {module.__version__} has no {name}; see dir(arviz)")
+    return getattr(module, name)(data, **arguments)
+
+
+def loo(data: Any, **arguments: Any) -> Any:
+    """Return ArviZ's PSIS-LOO with its pointwise Pareto k, under either version."""
+    return arviz().loo(data, pointwise=True, **arguments)
+
+
+def _attributes(posterior: Posterior, groups: list[str]) -> dict[str, Any]:
+    layout = [[p.field, p.key, p.group, p.variable] for p in places(posterior)]
+    arrays = {place.field for place in places(posterior)}
+    values = {
+        field.name: _plain(getattr(posterior, field.name))
+        for field in fields(posterior)
+        if field.name not in arrays
+    }
     return {
         "bayeslaw_format": FORMAT_VERSION,
-        "bayeslaw_groups": json.dumps(names),
+        "bayeslaw_groups": json.dumps(groups),
+        "bayeslaw_layout": json.dumps(layout),
+        "bayeslaw_fields": json.dumps(values),
         "law": posterior.law_name,
-        "n_column": posterior.n_column,
-        "coefficients": json.dumps(list(posterior.draws)),
-        "fingerprint": posterior.fingerprint,
-        "seed": posterior.seed,
-        "method": posterior.method,
-        "max_cost_flops": posterior.max_cost_flops,
-        "n_runs": posterior.n_runs,
-        "diagnostics": json.dumps(asdict(posterior.diagnostics)),
-        "notes": json.dumps([note.to_dict() for note in posterior.notes]),
+        "n_counted_as": posterior.n_column,
+        "inference_library": f"bayeslaw ({posterior.method})",
+        "notes": "\n".join(str(note) for note in posterior.notes),
     }
 
 
-def _groups(posterior: Posterior) -> dict[str, Any]:
-    """Return xarray datasets by ArviZ's group names."""
-    data = dict(posterior.fitted)
-    log_likelihood = data.pop("log_likelihood")
-    observed = {"loss_nats": data.pop("loss_nats")}
-    draws = {**posterior.draws, "sigma": posterior.sigma, "tau": posterior.tau}
-    groups = {
-        "posterior": _by_chain(draws, posterior.n_chains),
-        "log_likelihood": _by_chain({"loss_nats": log_likelihood}, posterior.n_chains),
-        "observed_data": _by_run(observed),
-        "constant_data": _by_run(data).assign(path_id=("path", posterior.path_ids)),
-    }
-    if posterior.sample_stats:
-        groups["sample_stats"] = _by_chain(posterior.sample_stats, posterior.n_chains)
-    return groups
+def _plain(value: Any) -> Any:
+    """Return a value as JSON holds it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _by_chain(values: Mapping[str, np.ndarray], n_chains: int) -> Any:
-    import xarray
-
-    variables = {}
-    for name, array in values.items():
-        laid_out = array.reshape(n_chains, len(array) // n_chains, *array.shape[1:])
-        variables[name] = (("chain", "draw", "run")[: laid_out.ndim], laid_out)
-    first = next(iter(variables.values()))[1]
-    coordinates = {"chain": np.arange(first.shape[0]), "draw": np.arange(first.shape[1])}
-    return xarray.Dataset(variables, coords=coordinates)
-
-
-def _by_run(values: Mapping[str, np.ndarray]) -> Any:
-    import xarray
-
-    return xarray.Dataset({name: ("run", array) for name, array in values.items()})
-
-
-def _check(path: Path, attributes: Mapping[str, Any], fingerprint: str | None) -> None:
+def _check_format(path: Path, attributes: Mapping[str, Any]) -> None:
     if "bayeslaw_format" not in attributes:
         raise InvalidInputError(_NOT_A_POSTERIOR.format(path=path, reason="no bayeslaw_format"))
     if (version := int(attributes["bayeslaw_format"])) != FORMAT_VERSION:
@@ -121,48 +151,34 @@ def _check(path: Path, attributes: Mapping[str, Any], fingerprint: str | None) -
             f"{path} has posterior format {version}, this version reads {FORMAT_VERSION}; fit the "
             f"law again"
         )
-    if fingerprint is not None and attributes["fingerprint"] != fingerprint:
-        raise InvalidInputError(
-            f"{path} was fitted to a table with fingerprint {attributes['fingerprint']}, this table "
-            f"has {fingerprint}: the data changed, so fit the law again"
-        )
 
 
-def _posterior(attributes: Mapping[str, Any], groups: Mapping[str, Any]) -> Posterior:
-    draws = _flat(groups["posterior"])
-    names = json.loads(attributes["coefficients"])
-    constant = {name: values.values for name, values in groups["constant_data"].items()}
-    path_ids = constant.pop("path_id")
-    diagnostics = Diagnostics(**json.loads(attributes["diagnostics"]))
-    posterior = Posterior(
-        law_name=str(attributes["law"]),
-        n_column=str(attributes["n_column"]),
-        draws={name: draws[name] for name in names},
-        sigma=draws["sigma"],
-        tau=draws["tau"],
-        path_ids=path_ids,
-        n_chains=int(groups["posterior"].sizes["chain"]),
-        method=attributes["method"],
-        seed=int(attributes["seed"]),
-        fingerprint=str(attributes["fingerprint"]),
-        max_cost_flops=float(attributes["max_cost_flops"]),
-        n_runs=int(attributes["n_runs"]),
-        diagnostics=diagnostics,
-        notes=tuple(Note(**note) for note in json.loads(attributes["notes"])),
-        fitted={
-            "loss_nats": groups["observed_data"]["loss_nats"].values,
-            "log_likelihood": _flat(groups["log_likelihood"])["loss_nats"],
-            **constant,
-        },
-        sample_stats=_flat(groups["sample_stats"]) if "sample_stats" in groups else {},
-    )
-    if set(posterior.law.coefficient_names) != set(names):
+def _posterior(
+    values: Mapping[str, Any], layout: list[Place], groups: Mapping[str, Any]
+) -> Posterior:
+    from pydantic import TypeAdapter
+
+    types = get_type_hints(Posterior)
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        # JSON keeps plain values; what it turned into lists and mappings gets its type back. An
+        # empty mapping of arrays has nothing to turn, and pydantic knows no arrays.
+        is_plain = value == {} or not isinstance(value, list | dict)
+        given[name] = value if is_plain else TypeAdapter(types[name]).validate_python(value)
+    for place in layout:
+        variable = groups[place.group][place.variable]
+        array = variable.values
+        if variable.dims[:2] == ("chain", "draw"):
+            array = array.reshape(-1, *array.shape[2:])
+        if place.key:
+            given.setdefault(place.field, {})[place.key] = array
+        else:
+            given[place.field] = array
+    posterior = Posterior(**given)
+    if list(posterior.law.coefficient_names) != list(posterior.draws):
         raise InvalidInputError(
-            f"the file's coefficients {names} are not those of law {posterior.law_name!r} in this "
-            f"version, {list(posterior.law.coefficient_names)}; fit the law again"
+            f"the file's coefficients {list(posterior.draws)} are not those of law "
+            f"{posterior.law_name!r} in this version, {list(posterior.law.coefficient_names)}; fit "
+            f"the law again"
         )
     return posterior
-
-
-def _flat(dataset: Any) -> dict[str, np.ndarray]:
-    return {name: values.values.reshape(-1, *values.shape[2:]) for name, values in dataset.items()}

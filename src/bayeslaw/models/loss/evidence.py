@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.discrepancy import downward_basis, sideways_basis
 from bayeslaw.models.loss.laws import Columns, LossLaw
+from bayeslaw.models.loss.scales import ScalePrior
 from bayeslaw.runs import RunTable
 
 SMALLEST_BUCKET = 32
@@ -23,15 +25,16 @@ class Evidence:
     Attributes:
         columns: The law's inputs, each ``(run,)``.
         loss_nats: Observed final losses ``(run,)``.
-        weights: Frontier weights in (0, 1], ``(run,)``; see `frontier_weights`.
         cost_flops: ``6 N D`` of each run, N as the law counts it, ``(run,)``.
+        trunk: Which training job each run branched from, numbered from 0, ``(run,)``; runs that
+            stand alone have a number of their own.
         log_reference: Logarithms of the table's reference point, by letter and ``loss``.
     """
 
     columns: Mapping[str, np.ndarray]
     loss_nats: np.ndarray
-    weights: np.ndarray
     cost_flops: np.ndarray
+    trunk: np.ndarray
     log_reference: Mapping[str, float]
 
     @property
@@ -39,53 +42,82 @@ class Evidence:
         """Number of runs."""
         return len(self.loss_nats)
 
+    @property
+    def has_trunks(self) -> bool:
+        """Whether any two runs share a training job, and so an error."""
+        return bool(self.trunk.max() + 1 < self.n_runs)
+
+    @property
+    def log_tokens_per_param(self) -> np.ndarray:
+        """Logarithm of tokens per weight of each run, N as the law counts it, ``(run,)``."""
+        return np.log(6.0 * self.columns["n_tokens"] ** 2 / self.cost_flops)
+
+    @property
+    def centre(self) -> float:
+        """Middle of the runs in log tokens per weight."""
+        return float(np.median(self.log_tokens_per_param))
+
+    @property
+    def off_centre(self) -> np.ndarray:
+        """Log tokens per weight of each run from the middle of them, ``(run,)``."""
+        return self.log_tokens_per_param - self.centre
+
+    @property
+    def behind_frontier(self) -> np.ndarray:
+        """``log(C_max / C)`` of each run, ``(run,)``, at least 0."""
+        return np.log(self.cost_flops.max() / self.cost_flops)
+
 
 def gather_evidence(law: LossLaw, table: RunTable) -> Evidence:
     """Take from a table what the law needs; a missing column is an error that names it."""
     variables = law.variables(table)
     columns = dict(zip(law.inputs, variables.values(), strict=True))
-    cost = training_cost(law, columns)
     return Evidence(
         columns=columns,
         loss_nats=table["loss_nats"],
-        weights=frontier_weights(cost),
-        cost_flops=cost,
+        cost_flops=training_cost(law, columns),
+        trunk=np.unique(table.trunks or table.run_ids, return_inverse=True)[1],
         log_reference=law.log_reference(columns, table["loss_nats"]),
     )
 
 
 def training_cost(law: LossLaw, columns: Columns) -> np.ndarray:
-    """Return ``6 N D`` [FLOP] as float64, N as the law counts it."""
-    return 6.0 * np.asarray(columns[law.n_column], float) * np.asarray(columns["n_tokens"], float)
+    """Return ``6 N D`` [FLOP] as float64, N as the law counts what is trained."""
+    return 6.0 * np.asarray(columns[law.cost_column], float) * np.asarray(columns["n_tokens"], float)
 
 
-def frontier_weights(cost_flops: np.ndarray) -> np.ndarray:
-    """Return ``1 / (1 + log(C_max / C))``: how much each run's log likelihood counts.
-
-    A law's form is wrong by more, the further from the frontier, so cheap runs say less about what
-    comes beyond it. On 14 public tables this cut the error of predictions at 2-20 times the cost
-    to .87 of an unweighted fit's (research/statistics.md, section 3; three shapes were tried).
-
-    >>> frontier_weights(np.array([1.0, np.e, np.e**3])).round(3).tolist()
-    [0.25, 0.333, 1.0]
-    """
-    return 1.0 / (1.0 + np.log(cost_flops.max() / cost_flops))
-
-
-def padded(evidence: Evidence, law: LossLaw) -> dict[str, Any]:
+def padded(
+    evidence: Evidence, law: LossLaw, scales: ScalePrior, *, badly_tuned: bool = False
+) -> dict[str, Any]:
     """Return the evidence as arrays padded to a bucket (a power of two) of rows.
 
-    Rows that pad have weight 0 and the values of the first run, so they are finite and mute.
+    Rows that pad have mask 0 and the values of the first run, so they are finite and mute. The
+    key ``trunk`` is there only where runs share one: the model then has a run effect. The key
+    ``badly_tuned`` is there only where that was asked for: noise is then a mixture
+    (`contamination`).
     """
     n_runs = evidence.n_runs
     bucket = max(SMALLEST_BUCKET, 1 << (n_runs - 1).bit_length())
     rows = np.concatenate([np.arange(n_runs), np.zeros(bucket - n_runs, int)])
-    return {
+    arrays = {
         "columns": {name: evidence.columns[name][rows] for name in law.inputs},
         "log_loss": np.log(evidence.loss_nats)[rows],
-        "weights": np.where(np.arange(bucket) < n_runs, evidence.weights[rows], 0.0),
+        "mask": (np.arange(bucket) < n_runs).astype(float),
+        "along_cost": downward_basis(evidence.behind_frontier)[rows],
+        "along_ratio": sideways_basis(evidence.off_centre)[rows],
+        "off_centre": np.abs(evidence.off_centre)[rows],
         "reference": {name: np.float64(v) for name, v in evidence.log_reference.items()},
+        "scales": {
+            field.name: np.float64(getattr(scales, field.name))
+            for field in fields(scales)
+            if field.name.endswith(("_median", "_log_sd"))
+        },
     }
+    if evidence.has_trunks:
+        arrays["trunk"] = evidence.trunk[rows]
+    if badly_tuned:
+        arrays["badly_tuned"] = np.float64(1.0)
+    return arrays
 
 
 def as_columns(law: LossLaw, columns: Columns) -> dict[str, np.ndarray]:
@@ -112,3 +144,13 @@ def as_columns(law: LossLaw, columns: Columns) -> dict[str, np.ndarray]:
                 f"finite positive number"
             )
     return {name: np.broadcast_to(values, shape) for name, values in given.items()}
+
+
+def architecture_features(law: LossLaw, columns: Columns) -> dict[str, np.ndarray]:
+    """Return the logarithms of what tells architectures of one cost apart, those that are known."""
+    size = np.asarray(columns[law.n_column], float)
+    features = {"tokens_per_param": np.log(np.asarray(columns["n_tokens"], float) / size)}
+    for name in ("aspect_ratio", "mlp_attention_ratio"):
+        if name in columns:
+            features[name] = np.log(np.asarray(columns[name], float))
+    return {name: np.atleast_1d(values) for name, values in features.items()}

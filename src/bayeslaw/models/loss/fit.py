@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError, NotEnoughRunsError, UndecidedError
+from bayeslaw.models.loss.coordinates import Coordinates
+from bayeslaw.models.loss.corpus import corpus_prior
 from bayeslaw.models.loss.diagnostics import NO_DIAGNOSTICS, diagnose
-from bayeslaw.models.loss.discrepancy import draw_tau
+from bayeslaw.models.loss.doubts import doubts, refuse_too_many
 from bayeslaw.models.loss.evidence import Evidence, gather_evidence, padded
 from bayeslaw.models.loss.identifiability import check_identifiability
 from bayeslaw.models.loss.laws import LAWS, LossLaw
-from bayeslaw.models.loss.noise import log_likelihood, sigma_from_unconstrained
-from bayeslaw.models.loss.posterior import Method, Posterior
+from bayeslaw.models.loss.pointwise import pointwise
+from bayeslaw.models.loss.posterior import SCALES, FitMethod, Posterior
+from bayeslaw.models.loss.scales import ScalePrior
 from bayeslaw.models.notes import Note
 from bayeslaw.runs import RunTable
 
@@ -27,16 +31,17 @@ def fit_law(
     law: LossLaw,
     table: RunTable,
     *,
-    method: Method = "nuts",
+    method: FitMethod = "nuts",
     seed: int = 0,
     n_chains: int = 4,
     n_warmup: int = 500,
     n_draws: int | None = None,
+    scale_prior: ScalePrior | None = None,
     progress: bool = False,
 ) -> Posterior:
     """Fit a law's coefficients to finished runs.
 
-    Log loss is the law's plus Student-t noise; cheap runs count less (`frontier_weights`); priors
+    Log loss is the law's, plus the form's own error (`discrepancy`), plus Student-t noise. Priors
     are stated at the table's own reference point (`Coefficient`), so any tokenizer and scale will
     do. Everything is float64 and follows from the seed.
 
@@ -49,6 +54,8 @@ def fit_law(
         n_chains: NUTS chains.
         n_warmup: NUTS draws a chain that adapt and are thrown away.
         n_draws: Draws a chain (NUTS, 1,000 when left out) or in all (Laplace, 2,000).
+        scale_prior: What is believed of the discrepancy's scales; what a corpus of public tables
+            taught (`corpus_prior`) when left out.
         progress: Whether to print each stage and its seconds to standard error.
 
     Returns:
@@ -62,35 +69,41 @@ def fit_law(
     # jax loads here and not at import: a posterior is read and used without it.
     from bayeslaw.models.loss import sampling
 
-    notes = tuple(check_identifiability(law, table))
+    n_draws = n_draws or (1000 if method == "nuts" else 2000)
+    refuse_too_many(table, n_draws * (n_chains if method == "nuts" else 1))
+    notes = (*doubts(law, table), *check_identifiability(law, table))
     evidence = gather_evidence(law, table)
+    scale_prior = scale_prior or corpus_prior()
+    arrays = padded(evidence, law, scale_prior)
     sample = sampling.sample(
         law,
-        padded(evidence, law),
+        arrays,
         method=method,
         seed=seed,
         n_chains=n_chains,
         n_warmup=n_warmup,
-        n_draws=n_draws or (1000 if method == "nuts" else 2000),
+        n_draws=n_draws,
         progress=progress,
     )
-    return _posterior(law, table, evidence, sample, method, seed, notes)
+    return _posterior(law, table, evidence, scale_prior, sample, method, seed, notes)
 
 
 def _posterior(
     law: LossLaw,
     table: RunTable,
     evidence: Evidence,
+    scale_prior: ScalePrior,
     sample: sampling.Sample,
-    method: Method,
+    method: FitMethod,
     seed: int,
     notes: tuple[Note, ...],
 ) -> Posterior:
     n_chains, n_draws, _ = sample.z.shape
     flat = sample.z.reshape(n_chains * n_draws, -1)
-    draws = law.from_unconstrained(flat[:, :-1], evidence.log_reference, np)
-    sigma = sigma_from_unconstrained(flat[:, -1])
-    if not all(np.isfinite(values).all() for values in (*draws.values(), sigma)):
+    at = Coordinates(law, evidence.has_trunks).unpack(flat, vars(scale_prior))
+    draws = law.from_unconstrained(at.coefficients, evidence.log_reference, np)
+    scales = {name: getattr(at, name) for name in SCALES}
+    if not all(np.isfinite(values).all() for values in (*draws.values(), *scales.values())):
         raise UndecidedError(
             f"fitting law {law.name!r} gave draws that are not finite; check the units of the "
             f"table's columns {list(law.inputs)}"
@@ -100,22 +113,24 @@ def _posterior(
         diagnostics = diagnose(
             {
                 name: values.reshape(n_chains, n_draws)
-                for name, values in {**draws, "sigma": sigma}.items()
+                for name, values in {**draws, **scales}.items()
+                if np.ptp(values) > 0
             },
             sample.statistics["diverging"],
             sample.statistics["n_steps"],
         )
-    theta = {name: values[:, None] for name, values in draws.items()}
-    predicted = np.log(law(theta, evidence.columns))
     n_total = n_chains * n_draws
-    return Posterior(
+    posterior = Posterior(
         law_name=law.name,
         n_column=law.n_column,
         draws=draws,
-        sigma=sigma,
-        # A mode is one curve and claims no interval, so no discrepancy either.
-        tau=np.zeros(n_total) if method == "map" else draw_tau(n_total, seed=seed),
+        **scales,
+        path=sample.path.reshape(n_total, -1),
         path_ids=np.arange(n_total),
+        span=float(evidence.behind_frontier.max()),
+        centre=evidence.centre,
+        ends=(float(evidence.off_centre.min()), float(evidence.off_centre.max())),
+        scale_prior=scale_prior,
         n_chains=n_chains,
         method=method,
         seed=seed,
@@ -126,12 +141,14 @@ def _posterior(
         notes=(*notes, *sample.notes, *diagnostics.notes(n_chains)),
         fitted={
             "loss_nats": evidence.loss_nats,
-            "weights": evidence.weights,
-            "log_likelihood": log_likelihood(np.log(evidence.loss_nats), predicted, sigma),
+            "trunk": evidence.trunk,
+            "run_id": np.array(table.run_ids),
             **evidence.columns,
         },
         sample_stats={name: values.reshape(n_total) for name, values in sample.statistics.items()},
     )
+    likelihood = pointwise(posterior).log_density(np.log(evidence.loss_nats))
+    return replace(posterior, fitted={**posterior.fitted, "log_likelihood": likelihood})
 
 
 def _check(
@@ -147,15 +164,15 @@ def _check(
             f"law must be a row of LAWS, such as LAWS['chinchilla'], got {law!r}; known are "
             f"{sorted(LAWS)}"
         )
-    if method not in get_args(Method):
-        raise InvalidInputError(f"method must be one of {get_args(Method)}, got {method!r}")
+    if method not in get_args(FitMethod):
+        raise InvalidInputError(f"method must be one of {get_args(FitMethod)}, got {method!r}")
     smallest = {"n_chains": (n_chains, 1), "n_warmup": (n_warmup, 0)}
     if n_draws is not None:
         smallest["n_draws"] = (n_draws, 4)
     for name, (value, least) in smallest.items():
         if value < least:
             raise InvalidInputError(f"{name} must be at least {least}, got {value}")
-    if law.name not in LAWS or law != LAWS[law.name].counting(law.n_column):
+    if law.name not in LAWS or not law.same_formula_as(LAWS[law.name]):
         raise InvalidInputError(
             f"law {law.name!r} is not a row of LAWS, so its posterior could not be read back; add "
             f"it to bayeslaw.models.loss.laws"

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.models.loss.density import hessian, log_densities
+from bayeslaw.models.loss.gradients import curvature, values_and_slopes
 from bayeslaw.models.loss.laws import LossLaw
+from bayeslaw.models.loss.psis import K_HAT_LIMIT, SmoothedWeights, smooth_weights
 from bayeslaw.models.notes import Note
 
 SMALLEST_PRECISION = 0.25
 """Below this (a standard deviation twice the prior's) curvature at a mode is not believed."""
 
 
-N_PROPOSALS = 8192
+N_PROPOSALS = 4096
 PROPOSAL_DOF = 8.0
 """Proposals come from a Student t, so that the posterior's tails are never under-proposed."""
 
@@ -35,7 +36,13 @@ class Gaussian:
 
 
 def resample(
-    law: LossLaw, evidence: Mapping[str, Any], gaussian: Gaussian, n_draws: int, *, seed: int
+    law: LossLaw,
+    evidence: Mapping[str, Any],
+    gaussian: Gaussian,
+    n_draws: int,
+    *,
+    seed: int,
+    n_proposals: int = N_PROPOSALS,
 ) -> tuple[np.ndarray, tuple[Note, ...]]:
     """Draw around the mode and keep draws in proportion to posterior over proposal density.
 
@@ -45,32 +52,41 @@ def resample(
     sds of predictions were .72-.85 of NUTS's before, .88-.95 after (docs/log.md, 2026-11-22).
 
     Returns:
-        Draws ``(draw, coordinate)``, some of them repeated, and a note when few were effective.
+        Draws ``(draw, coordinate)``, some of them repeated, and a note of the weights' k-hat: a
+        warning where it says that the approximation will not do.
 
     Source:
-        Truncated weights: Ionides (2008), J. Comput. Graph. Stat. 17(2).
+        Pareto-smoothed weights: see `psis`.
     """
     rng = np.random.default_rng([seed, 0])
-    z, weights, effective = _propose(law, evidence, gaussian.mean, gaussian.scale, rng)
-    if effective > _FEWEST_TO_REFIT * len(gaussian.mean):
-        mean = weights @ z
-        scale = np.linalg.cholesky(np.cov(z.T, aweights=weights))
-        z, weights, effective = _propose(law, evidence, mean, scale, rng)
+    z, found = _propose(law, evidence, gaussian.mean, gaussian.scale, n_proposals, rng)
+    if found.n_effective > _FEWEST_TO_REFIT * len(gaussian.mean):
+        mean = found.weights @ z
+        scale = np.linalg.cholesky(np.cov(z.T, aweights=found.weights))
+        again, better = _propose(law, evidence, mean, scale, n_proposals, rng)
+        if better.n_effective > found.n_effective:
+            z, found = again, better
     # Systematic resampling: one uniform, the least added noise; then a shuffle, so that thinning
     # by position is fair.
     positions = (rng.random() + np.arange(n_draws)) / n_draws
-    chosen = np.searchsorted(np.cumsum(weights), positions * (1 - 1e-12))
-    notes = ()
-    if effective < FEWEST_EFFECTIVE:
-        notes = (
-            Note(
-                "laplace_far_from_posterior",
-                "warning",
-                f"only {effective:.0f} of {N_PROPOSALS} draws around the mode are effective: the "
-                f"posterior is far from Gaussian, so use method='nuts'",
-            ),
+    edges = np.cumsum(found.weights)
+    chosen = np.searchsorted(edges / edges[-1], positions * (1 - 1e-12))
+    return z[rng.permutation(chosen)], (_verdict(found, n_proposals),)
+
+
+def _verdict(found: SmoothedWeights, n_proposals: int) -> Note:
+    worth = (
+        f"k-hat {found.k_hat:.2f}, {found.n_effective:.0f} of {n_proposals} draws around the mode "
+        f"effective"
+    )
+    if found.k_hat > K_HAT_LIMIT or found.n_effective < FEWEST_EFFECTIVE:
+        return Note(
+            "laplace_far_from_posterior",
+            "warning",
+            f"{worth} (asked: at most {K_HAT_LIMIT}, at least {FEWEST_EFFECTIVE:.0f}): the "
+            f"posterior is far from Gaussian, so use method='nuts'",
         )
-    return z[rng.permutation(chosen)], notes
+    return Note("laplace_k_hat", "info", f"{worth}: the Laplace approximation will do")
 
 
 def _propose(
@@ -78,19 +94,18 @@ def _propose(
     evidence: Mapping[str, Any],
     mean: np.ndarray,
     scale: np.ndarray,
+    n_proposals: int,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return proposals ``(proposal, coordinate)``, their weights and how many are effective."""
-    normals = rng.standard_normal((N_PROPOSALS, len(mean)))
-    mixing = np.sqrt(PROPOSAL_DOF / rng.chisquare(PROPOSAL_DOF, N_PROPOSALS))
+) -> tuple[np.ndarray, SmoothedWeights]:
+    """Return proposals ``(proposal, coordinate)`` and their smoothed weights."""
+    normals = rng.standard_normal((n_proposals, len(mean)))
+    mixing = np.sqrt(PROPOSAL_DOF / rng.chisquare(PROPOSAL_DOF, n_proposals))
     white = normals * mixing[:, None]
     z = mean + white @ scale.T
     log_proposal = -(PROPOSAL_DOF + len(mean)) / 2 * np.log1p((white**2).sum(axis=1) / PROPOSAL_DOF)
-    log_weights = np.asarray(log_densities(z, evidence, law)) - log_proposal
-    weights = np.exp(log_weights - log_weights.max())
-    weights = np.minimum(weights, weights.mean() * np.sqrt(N_PROPOSALS))
-    weights /= weights.sum()
-    return z, weights, float(1 / (weights**2).sum())
+    values = values_and_slopes(z, evidence, law)[0]
+    # Where the law overflows there is no density: such a proposal is never drawn.
+    return z, smooth_weights(np.where(np.isfinite(values), values, -np.inf) - log_proposal)
 
 
 def approximate(law: LossLaw, evidence: Mapping[str, Any], mode: np.ndarray) -> Gaussian:
@@ -99,8 +114,7 @@ def approximate(law: LossLaw, evidence: Mapping[str, Any], mode: np.ndarray) -> 
     The prior alone has precision 1 in each coordinate; heavy-tailed noise can push a direction
     below that. A direction below `SMALLEST_PRECISION` is set to it, with a note.
     """
-    precision = -np.asarray(hessian(mode, evidence, law))
-    values, vectors = np.linalg.eigh((precision + precision.T) / 2)
+    values, vectors = np.linalg.eigh(-curvature(mode, evidence, law))
     notes = ()
     if (low := values < SMALLEST_PRECISION).any():
         notes = (

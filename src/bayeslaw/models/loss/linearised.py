@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslaw.models.loss.discrepancy import downward_basis
 from bayeslaw.models.loss.evidence import Evidence, training_cost
 from bayeslaw.models.loss.laws import LossLaw
 from bayeslaw.models.loss.noise import SIGMA_MEDIAN
+from bayeslaw.models.loss.scales import ScalePrior
 
 UNLEARNT = 0.9
 """A coefficient whose posterior sd is more than this share of its prior's has learnt nothing."""
@@ -25,7 +27,8 @@ class Linearised:
 
     Attributes:
         names: Coefficients.
-        parts: d log coefficient (at the reference point) / d z, ``(coefficient, coefficient)``.
+        parts: d log coefficient (at the reference point; the coefficient itself where it may be
+            negative) / d z, ``(coefficient, coefficient)``.
         covariance: Posterior covariance of z, ``(coefficient, coefficient)``.
         pool: Runs no costlier than the costliest that could be added, by column.
         pool_jacobian: d log loss / d z of each of them over sigma, ``(candidate, coefficient)``.
@@ -80,8 +83,12 @@ def linearise(law: LossLaw, evidence: Evidence) -> Linearised:
     Candidates for one more run move the costliest run by factors in every input.
     """
     jacobian = _jacobian(law, evidence, evidence.columns) / SIGMA_MEDIAN
-    precision = np.eye(jacobian.shape[1]) + jacobian.T @ (evidence.weights[:, None] * jacobian)
-    pool = _pool(law, evidence)
+    # In units of sigma: noise, and the form's own error at its prior's middle.
+    path = downward_basis(evidence.behind_frontier) * ScalePrior().tau_median / SIGMA_MEDIAN
+    through_path = path.T @ jacobian
+    inner = np.linalg.solve(np.eye(path.shape[1]) + path.T @ path, through_path)
+    precision = np.eye(jacobian.shape[1]) + jacobian.T @ jacobian - through_path.T @ inner
+    pool = affordable_runs(law, evidence.columns)
     return Linearised(
         names=law.coefficient_names,
         parts=_parts(law, evidence.log_reference),
@@ -107,26 +114,29 @@ def _parts(law: LossLaw, reference: Mapping[str, float]) -> np.ndarray:
         theta = law.from_unconstrained(z, reference, np)
         rows = []
         for c in law.coefficients:
-            log_value = np.log(theta[c.name])
-            if c.at_reference is not None:
-                letter, exponent, power = c.at_reference
-                log_value = log_value - power * theta[exponent] * reference[letter]
-            rows.append(log_value)
+            if c.kind == "real":
+                rows.append(theta[c.name])
+            else:
+                rows.append(c.power(theta) * np.log(theta[c.name]) + c.log_factor(theta, reference))
         return np.stack(rows)
 
     steps = _STEP * np.eye(len(law.coefficients))
     return (logs(steps) - logs(-steps)) / (2 * _STEP)
 
 
-def _pool(law: LossLaw, evidence: Evidence) -> dict[str, np.ndarray]:
-    costliest = int(np.argmax(evidence.cost_flops))
+def affordable_runs(law: LossLaw, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return runs no costlier than the costliest, by column: it moved by factors in every input."""
+    cost = training_cost(law, columns)
+    costliest = int(np.argmax(cost))
+    factors = {letter: _SHAPE_FACTORS for letter in law.letters}
+    factors |= {letter: (1.0,) for letter in law.given}
+    factors |= {"N": _SIZE_FACTORS, "D": _SIZE_FACTORS}
     grids = [
-        evidence.columns[name][costliest]
-        * np.array(_SIZE_FACTORS if name in (law.n_column, "n_tokens") else _SHAPE_FACTORS)
-        for name in law.inputs
+        columns[name][costliest] * np.array(factors[letter])
+        for letter, name in zip(law.letters, law.inputs, strict=True)
     ]
     mesh = [values.ravel() for values in np.meshgrid(*grids, indexing="ij")]
     pool = dict(zip(law.inputs, mesh, strict=True))
     # A hair of room, or rounding would drop the run that only trades N for D.
-    affordable = training_cost(law, pool) <= (1 + 1e-9) * evidence.cost_flops.max()
+    affordable = training_cost(law, pool) <= (1 + 1e-9) * cost.max()
     return {name: values[affordable] for name, values in pool.items()}

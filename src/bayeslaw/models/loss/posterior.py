@@ -11,14 +11,24 @@ import numpy as np
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.loss.diagnostics import NO_DIAGNOSTICS, Diagnostics
-from bayeslaw.models.loss.discrepancy import VALIDATED_COST_RATIO, discrepancy
-from bayeslaw.models.loss.evidence import as_columns, training_cost
+from bayeslaw.models.loss.discrepancy import (
+    N_NODES,
+    downward_basis,
+    forward_error,
+    sideways_basis,
+)
+from bayeslaw.models.loss.evidence import architecture_features, as_columns, training_cost
 from bayeslaw.models.loss.laws import LAWS, Columns, LossLaw
-from bayeslaw.models.loss.noise import STUDENT_T_DOF
+from bayeslaw.models.loss.noise import new_run_noise
 from bayeslaw.models.loss.prediction import Prediction
+from bayeslaw.models.loss.scales import ScalePrior
 from bayeslaw.models.notes import Note
 
-Method = Literal["nuts", "laplace", "map"]
+FitMethod = Literal["nuts", "laplace", "map"]
+Method = FitMethod | Literal["nuts+importance update", "laplace+importance update"]
+
+SCALES = ("sigma", "growth", "run_share", "tau", "rho")
+"""The unknowns beside a law's coefficients, one value a draw."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,19 @@ class Posterior:
         law_name: Row of `LAWS`.
         n_column: How N is counted: ``n_params`` or ``n_params_body``.
         draws: Coefficient name to values ``(draw,)`` in the paper's units.
-        sigma: Scale of run-to-run noise in log loss ``(draw,)``.
+        sigma: Scale of one run's noise in log loss ``(draw,)``.
+        run_share: Share of sigma squared that points of one training job have in common
+            ``(draw,)``.
         tau: Scale of the discrepancy ``(draw,)``; see `bayeslaw.models.loss.discrepancy`.
-        path_ids: Which Brownian path each draw has ``(draw,)``.
+        rho: Scale of the discrepancy along tokens per weight ``(draw,)``.
+        growth: Of the log noise scale per unit of log tokens per weight away from ``centre``
+            ``(draw,)``.
+        path: Standard-normal steps of both discrepancies inside the runs, ``(draw, node)``.
+        path_ids: Which Brownian path each draw has beyond the costliest run ``(draw,)``.
+        span: Log cost from the costliest to the cheapest run fitted.
+        centre: Middle of the runs in log tokens per weight.
+        ends: Least and greatest log tokens per weight of the runs, from ``centre``.
+        scale_prior: What was believed of the scales before these runs.
         n_chains: Chains, laid end to end in ``draws``.
         method: ``nuts``, ``laplace`` or ``map``.
         seed: Of everything random.
@@ -40,8 +60,8 @@ class Posterior:
         n_runs: Runs fitted.
         diagnostics: Of the sampler.
         notes: Coded warnings of the fit.
-        fitted: What `save` keeps of the data: ``loss_nats``, ``weights``, ``log_likelihood``
-            ``(draw, run)`` and the law's inputs.
+        fitted: What `save` keeps of the data: ``loss_nats``, ``trunk``,
+            ``log_likelihood`` ``(draw, run)`` and the law's inputs.
         sample_stats: Of NUTS, each ``(draw,)``.
     """
 
@@ -49,8 +69,16 @@ class Posterior:
     n_column: str
     draws: Mapping[str, np.ndarray]
     sigma: np.ndarray
+    run_share: np.ndarray
     tau: np.ndarray
+    rho: np.ndarray
+    growth: np.ndarray
+    path: np.ndarray
     path_ids: np.ndarray
+    span: float
+    centre: float
+    ends: tuple[float, float]
+    scale_prior: ScalePrior
     n_chains: int
     method: Method
     seed: int
@@ -80,18 +108,37 @@ class Posterior:
             )
         return LAWS[self.law_name].counting(self.n_column)
 
+    @property
+    def label(self) -> str:
+        """The law and how it counts N, for people."""
+        return f"{self.law_name} ({self.n_column})"
+
+    @property
+    def scales(self) -> dict[str, np.ndarray]:
+        """Scales of noise and discrepancy by name, each ``(draw,)``."""
+        return {name: getattr(self, name) for name in SCALES}
+
     def log_cost_distance(self, columns: Columns) -> np.ndarray:
         """Return ``log(C / C_max)`` of each candidate, ``(candidate,)``; negative inside."""
         cost = training_cost(self.law, as_columns(self.law, columns))
         return np.log(cost / self.max_cost_flops)
 
-    def losses(self, columns: Columns, *, discrepancy: bool = True) -> np.ndarray:
+    def noise_scale(self, columns: Columns) -> np.ndarray:
+        """Return the scale of one new run's noise in log loss, ``(draw, candidate)``."""
+        offset = np.abs(self._off_centre(as_columns(self.law, columns)))
+        return self.sigma[:, None] * np.exp(self.growth[:, None] * offset)
+
+    def losses(
+        self, columns: Columns, *, discrepancy: bool = True, tau_factor: float = 1.0
+    ) -> np.ndarray:
         """Return the loss of each candidate under each draw: one draw is one coherent curve.
 
         Args:
             columns: The law's inputs, each ``(candidate,)``, or a run table; more columns are
                 fine.
-            discrepancy: Whether curves carry the form's possible error beyond the runs.
+            discrepancy: Whether curves carry the form's possible error.
+            tau_factor: By which the error beyond the costliest run is multiplied, to see how much
+                hangs on it.
 
         Returns:
             Loss without run-to-run noise [nats per token], ``(draw, candidate)``, float64.
@@ -103,7 +150,7 @@ class Posterior:
         theta = {name: values[:, None] for name, values in self.draws.items()}
         losses = np.asarray(self.law(theta, inputs))
         if discrepancy:
-            losses = losses * np.exp(self._discrepancy(inputs))
+            losses = losses * np.exp(self._discrepancy(inputs, columns, tau_factor))
         return losses
 
     def predict(
@@ -129,25 +176,16 @@ class Posterior:
         Raises:
             InvalidInputError: A column is missing or not positive, or ``level`` is no share.
         """
-        if not 0 < level < 1:
-            raise InvalidInputError(f"level must lie between 0 and 1, got {level}")
-        losses = self.losses(columns)
+        noise = 0.0
         if new_run:
-            noise = np.random.default_rng([self.seed, seed]).standard_t(
-                STUDENT_T_DOF, size=losses.shape
-            )
-            losses = losses * np.exp(self.sigma[:, None] * noise)
-        tails = (1 - level) / 2
-        lower, median, upper = np.quantile(losses, [tails, 0.5, 1 - tails], axis=0)
-        distance = self.log_cost_distance(columns)
-        return Prediction(
+            rng = np.random.default_rng([self.seed, seed])
+            noise = new_run_noise(self.noise_scale(columns), rng)
+        return Prediction.from_draws(
+            lambda factor: self.losses(columns, tau_factor=factor) * np.exp(noise),
             level=level,
-            lower_nats=lower,
-            median_nats=median,
-            upper_nats=upper,
             is_new_run=new_run,
-            log_cost_distance=distance,
-            notes=_distance_notes(distance),
+            log_cost_distance=self.log_cost_distance(columns),
+            carried_by={self.label: 1.0},
         )
 
     def thin(self, n_draws: int) -> Posterior:
@@ -164,8 +202,8 @@ class Posterior:
         return replace(
             self,
             draws={name: values[kept] for name, values in self.draws.items()},
-            sigma=self.sigma[kept],
-            tau=self.tau[kept],
+            **{name: values[kept] for name, values in self.scales.items()},
+            path=self.path[kept],
             path_ids=self.path_ids[kept],
             n_chains=1,
             fitted=fitted,
@@ -175,7 +213,7 @@ class Posterior:
     def summary(self) -> list[dict[str, float | str]]:
         """Return a row a coefficient: mean, sd, 5/50/95 % quantiles and diagnostics."""
         rows: list[dict[str, float | str]] = []
-        for name, values in {**self.draws, "sigma": self.sigma, "tau": self.tau}.items():
+        for name, values in {**self.draws, **self.scales}.items():
             low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
             row = {
                 "name": name,
@@ -216,20 +254,17 @@ class Posterior:
 
         return arviz_bridge.load(Path(path), fingerprint=fingerprint)
 
-    def _discrepancy(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _off_centre(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        cost = training_cost(self.law, inputs)
+        return np.log(6.0 * inputs["n_tokens"] ** 2 / cost) - self.centre
+
+    def _discrepancy(
+        self, inputs: Mapping[str, np.ndarray], columns: Columns, tau_factor: float
+    ) -> np.ndarray:
         distance = np.log(training_cost(self.law, inputs) / self.max_cost_flops)
-        return discrepancy(distance, self.tau, self.path_ids, seed=self.seed)
-
-
-def _distance_notes(log_cost_distance: np.ndarray) -> tuple[Note, ...]:
-    ratio = float(np.exp(log_cost_distance.max()))
-    if ratio <= VALIDATED_COST_RATIO:
-        return ()
-    return (
-        Note(
-            "outside_validated_distance",
-            "warning",
-            f"a candidate costs {ratio:.3g} times the costliest run; intervals were checked on "
-            f"public tables up to {VALIDATED_COST_RATIO:g} times: train a run nearer to it",
-        ),
-    )
+        below = self.path[:, :N_NODES] @ downward_basis(-distance, self.span).T
+        beyond = tau_factor * self.scale_prior.reach * forward_error(
+            distance, architecture_features(self.law, columns), self.path_ids, seed=self.seed
+        )
+        sideways = self.path[:, N_NODES:] @ sideways_basis(self._off_centre(inputs), self.ends).T
+        return self.tau[:, None] * (below + beyond) + self.rho[:, None] * sideways

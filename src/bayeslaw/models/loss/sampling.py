@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bayeslaw.models.loss import nuts
+from bayeslaw.models.loss.density import draw_paths
+from bayeslaw.models.loss.discrepancy import N_NODES, N_SIDE_NODES
 from bayeslaw.models.loss.jax_session import float64
-from bayeslaw.models.loss.laplace import approximate, resample
+from bayeslaw.models.loss.laplace import N_PROPOSALS, approximate, resample
 from bayeslaw.models.loss.laws import LossLaw
 from bayeslaw.models.loss.map import find_mode
 from bayeslaw.models.notes import Note
@@ -20,9 +23,11 @@ from bayeslaw.models.notes import Note
 
 @dataclass(frozen=True)
 class Sample:
-    """Hold draws ``(chain, draw, coordinate)``, NUTS's statistics ``(chain, draw)`` and notes."""
+    """Hold draws ``(chain, draw, coordinate)``, the steps of their discrepancy paths
+    ``(chain, draw, node)``, NUTS's statistics ``(chain, draw)`` and notes."""
 
     z: np.ndarray
+    path: np.ndarray
     statistics: Mapping[str, np.ndarray]
     notes: tuple[Note, ...]
 
@@ -39,6 +44,15 @@ def sample(
     progress: bool = False,
 ) -> Sample:
     """Draw from the posterior in unconstrained coordinates, in float64."""
+
+    def paths(z: np.ndarray) -> np.ndarray:
+        normals = np.random.default_rng([seed, 6]).standard_normal((*z.shape[:2], N_NODES + N_SIDE_NODES))
+        flat = normals.reshape(-1, normals.shape[-1])
+        if method == "map":
+            flat = 0.0 * flat
+        drawn = draw_paths(z.reshape(len(flat), -1), flat, evidence, law)
+        return np.asarray(drawn).reshape(normals.shape)
+
     with float64():
         with _stage("mode", progress):
             mode = find_mode(law, evidence, seed=seed)
@@ -49,17 +63,18 @@ def sample(
                 "the mode alone has no uncertainty: every interval is too narrow; use "
                 "method='laplace' or 'nuts' for decisions",
             )
-            return Sample(mode.z[None, None], {}, (*mode.notes, note))
+            return Sample(mode.z[None, None], paths(mode.z[None, None]), {}, (*mode.notes, note))
         with _stage("laplace", progress):
             gaussian = approximate(law, evidence, mode.z)
             n_resampled = n_draws if method == "laplace" else 2000
-            z, notes = resample(law, evidence, gaussian, n_resampled, seed=seed)
+            # Chains need the draws for a start and a scale only.
+            n_proposals = N_PROPOSALS if method == "laplace" else N_PROPOSALS // 4
+            z, notes = resample(
+                law, evidence, gaussian, n_resampled, seed=seed, n_proposals=n_proposals
+            )
         if method == "laplace":
-            return Sample(z[None], {}, (*mode.notes, *gaussian.notes, *notes))
+            return Sample(z[None], paths(z[None]), {}, (*mode.notes, *gaussian.notes, *notes))
         with _stage("nuts", progress):
-            # numpyro takes half a second to load, which a Laplace round need not pay.
-            from bayeslaw.models.loss import nuts
-
             chains = nuts.sample(
                 law,
                 evidence,
@@ -69,15 +84,15 @@ def sample(
                 n_warmup=n_warmup,
                 n_draws=n_draws,
             )
-    statistics = {
-        "diverging": chains.diverging,
-        "n_steps": chains.n_steps,
-        "acceptance_rate": chains.acceptance,
-        "lp": chains.log_density,
-        "step_size": chains.step_size,
-    }
-    # NUTS explores all peaks and curvatures itself, so the notes on the Laplace start fall away.
-    return Sample(chains.z, statistics, ())
+        statistics = {
+            "diverging": chains.diverging,
+            "n_steps": chains.n_steps,
+            "acceptance_rate": chains.acceptance,
+            "lp": chains.log_density,
+            "step_size": chains.step_size,
+        }
+        # NUTS explores all peaks and curvatures itself, so the notes on the Laplace start fall away.
+        return Sample(chains.z, paths(chains.z), statistics, ())
 
 
 @contextmanager
