@@ -1,15 +1,16 @@
 # Two commands do everything: `make demo` and `make test`. Each sets itself up.
 PYTHON ?= python3.11
+PYTHON312 ?= $(or $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python3.12))),python3.12)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench test-postgres test-gpu test-slow format constraints clean
+.PHONY: help setup demo test check bench test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY) ## make .venv with exact versions (kept for next time)
 
@@ -52,6 +53,18 @@ test-gpu: setup ## the tests that need an NVIDIA GPU
 test-slow: setup ## the tests that take minutes or download text
 	$(BIN)/pytest -m slow
 
+# ArviZ 1.x needs Python 3.12; the laws need no torch, and here nothing could bring it.
+test-arviz1: setup ## the tests of models/loss under Python 3.12 with ArviZ 1.x and no torch
+	@test -x .venv-arviz1/bin/python || $(BIN)/uv venv --quiet --python $(PYTHON312) .venv-arviz1
+	$(BIN)/uv pip install --quiet --python .venv-arviz1/bin/python -r tests/models/loss/arviz1-requirements.txt
+	$(BIN)/uv pip install --quiet --python .venv-arviz1/bin/python --no-deps -e .
+	.venv-arviz1/bin/python -c "import arviz, importlib.util as u; assert int(arviz.__version__[0]) >= 1 and u.find_spec('torch') is None; print('ArviZ', arviz.__version__)"
+	.venv-arviz1/bin/python -m pytest tests/models/loss
+
+test-notebooks: setup ## run every notebook, small, and check the number it ends with
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[notebooks]'
+	BAYESLAW_SMOKE=1 $(BIN)/pytest --nbmake --nbmake-timeout=600 notebooks
+
 format: setup ## let the formatter decide
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -61,4 +74,4 @@ constraints: setup ## write constraints.txt from what is installed
 	@grep '^#' constraints.txt | cat - constraints.new > constraints.tmp && mv constraints.tmp constraints.txt && rm constraints.new
 
 clean: ## forget the environment and the demo
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) .venv-arviz1 demo
