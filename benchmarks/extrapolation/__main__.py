@@ -1,6 +1,6 @@
 """How honest are intervals on models larger than any seen?
 
-    python -m benchmarks.extrapolation --fit DIR [--heldout DIR] [--quick] --json OUT
+python -m benchmarks.extrapolation --fit DIR [--heldout DIR] [--quick] --json OUT
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Score a grid of priors on every table and write `models/corpora`: what `corpus_prior` reads.
 
-    python -m benchmarks.extrapolation.corpus --fit ../shared/data
+python -m benchmarks.extrapolation.corpus --fit ../shared/data
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from benchmarks.extrapolation.tables import Table, read_tables
 from benchmarks.harness import WORK
 
 TAU_MEDIANS = (0.01, 0.02, 0.04)
-REACHES = (0.7, 1.0, 1.2, 1.5, 2.0)
+REACHES = (0.7, 1.0, 1.2, 1.5, 1.75, 2.0, 2.5, 3.0)
 BASELINE_TAUS = (0.003, 0.005, 0.008, 0.012, 0.018, 0.027, 0.04)
 TAU_LOG_SD = 0.7
 _ROOT = Path(__file__).parents[2]
@@ -56,13 +56,16 @@ def main() -> None:
         ]
         fill(jobs, f"fits with tau about {tau:g}", os.cpu_count() or 1)
     arguments.to.parent.mkdir(exist_ok=True)
-    arguments.to.write_text(_HEADER + yaml.safe_dump(_corpus(tables, splits, folder), sort_keys=False))
+    arguments.to.write_text(
+        _HEADER + yaml.safe_dump(_corpus(tables, splits, folder), sort_keys=False)
+    )
     print(f"wrote {arguments.to}")
 
 
 _HEADER = """\
-# Mean log score (nats a run) of held-out runs at 2-20 times the cost of the costliest fitted run,
-# rolling origins, for a grid of priors on the discrepancy: rows by tau_medians, columns by reaches.
+# Mean log score (nats a run), and share held by 90 % intervals, of held-out runs at 2-20 times the cost
+# of the costliest fitted run, rolling origins, for a grid of priors on the discrepancy: rows by
+# tau_medians, columns by reaches.
 # Made by `python -m benchmarks.extrapolation.corpus`; sources in benchmarks/extrapolation/tables.py.
 """
 
@@ -76,12 +79,20 @@ def _corpus(
             "source_id": tables[name].source_id,
             "n_heldout": sum(len(split.heldout) for split in parts),
         }
-        scores = [
-            [np.mean([_ours(folder, name, split, tau, reach) for split in parts])
-             for reach in REACHES]
-            for tau in TAU_MEDIANS
-        ]  # fmt: skip
-        ours[name] = {**about, "log_scores": np.round(scores, 4).tolist()}
+        grid = np.array(
+            [
+                [
+                    np.mean([_ours(folder, name, split, tau, reach) for split in parts], axis=0)
+                    for reach in REACHES
+                ]
+                for tau in TAU_MEDIANS
+            ]
+        )
+        ours[name] = {
+            **about,
+            "log_scores": grid[..., 0].round(4).tolist(),
+            "coverage90": grid[..., 1].round(4).tolist(),
+        }
         forecasts = [_baseline_scores(split) for split in parts]
         baseline[name] = {**about, "log_scores": np.mean(forecasts, axis=0).round(4).tolist()}
     return {
@@ -93,10 +104,12 @@ def _corpus(
     }
 
 
-def _ours(folder: Path, name: str, split: Split, tau: float, reach: float) -> float:
+def _ours(folder: Path, name: str, split: Split, tau: float, reach: float) -> tuple[float, float]:
     cell: Mapping[str, LawDraws] = read_cell(cell_path(folder, name, split, f"tau{tau:g}"))
     draws = pooled(law.draws(reach) for law in cell.values())
-    return log_score(draws, np.log(split.heldout["loss_nats"]))
+    observed = np.log(split.heldout["loss_nats"])
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    return log_score(draws, observed), float(((low <= observed) & (observed <= high)).mean())
 
 
 def _baseline_scores(split: Split) -> list[float]:
@@ -114,8 +127,9 @@ def tau_error(tau: float, log_cost_distance: np.ndarray, n_draws: int) -> np.nda
     """Return a Brownian error in log cost, shared by rows of one cost, ``(draw, row)``."""
     rng = np.random.default_rng(12)
     scale = tau * np.exp(TAU_LOG_SD * rng.standard_normal(n_draws))
-    order = np.argsort(log_cost_distance)
-    steps = np.diff(log_cost_distance[order], prepend=0.0)
+    beyond = np.maximum(log_cost_distance, 0.0)
+    order = np.argsort(beyond)
+    steps = np.diff(beyond[order], prepend=0.0)
     path = np.cumsum(rng.standard_normal((n_draws, len(order))) * np.sqrt(steps), axis=1)
     error = np.empty_like(path)
     error[:, order] = path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bayeslaw.errors import NotEnoughRunsError, UndecidedError
 from bayeslaw.models.loss.corpus import baseline_tau, corpus_prior
 from benchmarks.extrapolation.baselines import BASELINES
 from benchmarks.extrapolation.cells import (
@@ -39,15 +40,19 @@ def cells_of(folder: Path, name: str, source_id: str, split: Split) -> list[tupl
 
 
 def forecast_cell(split: Split, method: str, path: Path) -> Path:
-    """Run a baseline and write its draws."""
+    """Run a baseline and write its draws; none where it finds no fit, which `draws_of` leaves out."""
     if not path.exists():
-        forecast = BASELINES[method](
-            table_columns(split.fit, has_losses=True),
-            table_columns(split.heldout, has_losses=False),
-            0,
-        )
+        try:
+            draws = BASELINES[method](
+                table_columns(split.fit, has_losses=True),
+                table_columns(split.heldout, has_losses=False),
+                0,
+            ).draws
+        except (NotEnoughRunsError, UndecidedError) as error:
+            print(f"{method} has no forecast at {path.stem}: {error}")
+            draws = np.empty((0, len(split.heldout)))
         partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, draws=forecast.draws)
+        np.savez_compressed(partial, draws=draws)
         partial.rename(path)
     return path
 
@@ -75,4 +80,4 @@ def draws_of(folder: Path, name: str, source_id: str, split: Split) -> dict[str,
     huber = drawn["chinchilla_huber"]
     tau = baseline_tau(leaving_out=source_id)
     drawn["chinchilla_huber_tau"] = huber + tau_error(tau, np.log(split.cost_ratios), len(huber))
-    return {method: drawn[method] for method in METHODS if method in drawn}
+    return {m: drawn[m] for m in METHODS if len(drawn[m])}

@@ -92,7 +92,11 @@ def _marin(path: Path) -> Rows:
 
 def _misfitting(path: Path) -> Rows:
     rows = pd.read_csv(path)
-    yield "best_lr", _frame(_best(rows, ["model", "D_tokens"], "c4_eval_loss"), "c4_eval_loss"), None
+    yield (
+        "best_lr",
+        _frame(_best(rows, ["model", "D_tokens"], "c4_eval_loss"), "c4_eval_loss"),
+        None,
+    )
 
 
 def _morph(path: Path) -> Rows:

@@ -19,8 +19,8 @@ def test_ratios_are_of_medians_and_imports_count_for_both():
         "numpyro_jit_model_args": [row(30.0, 20.0)],
     }
     found = headline(races)
-    assert found["ratio_cold"] == pytest.approx(40.0 / 5.0)
-    assert found["ratio_cold_without_imports"] == pytest.approx(39.0 / 4.0)
+    assert found["ratio_cold_with_imports"] == pytest.approx(40.0 / 5.0)
+    assert found["ratio_cold"] == pytest.approx(39.0 / 4.0)
     assert found["ratio_warm"] == pytest.approx(20.0)
     assert found["ratio_warm_jit_model_args"] == pytest.approx(10.0)
     assert found["update_seconds"] == 0.02

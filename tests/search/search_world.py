@@ -37,6 +37,9 @@ class ChinchillaBelief:
         }
         self.sigma = np.full(self.n_draws, 0.005)
 
+    def noise_scale(self, columns):
+        return np.tile(self.sigma[:, None], len(columns["n_tokens"]))
+
     def losses(self, columns):
         E, A, B, alpha, beta = (values[:, None] for values in self.theta.values())
         penalty = 1 + 0.01 * np.log(columns["aspect_ratio"] / 30) ** 2

@@ -23,6 +23,10 @@ class StatedBelief:
     def sigma(self):
         return np.full(self.n_draws, self.scatter)
 
+    def noise_scale(self, columns):
+        """A run scatters by its width over 32, so that two candidates scatter apart."""
+        return self.sigma[:, None] * (columns["d_model"] / 32)
+
     def losses(self, columns):
         rng = np.random.default_rng(0)
         mean = np.array([self.mean[int(width)] for width in columns["d_model"]])
@@ -57,11 +61,11 @@ def test_the_front_of_loss_against_size():
 
 
 def test_beating_the_baseline_counts_the_scatter_of_both_runs():
-    # Means differ by 0.01 in log loss, each run scatters by a Student t of 6 degrees times 0.01.
+    # Means differ by 0.01 in log loss; runs scatter by a Student t of 6 degrees times 0.01 and 0.02.
     beliefs = stated({32: 1.0, 64: float(np.exp(-0.01))}, scatter=0.01, n_draws=8000)
     found = recommend(beliefs, [wide(64)], baseline=wide(32), objectives="-loss_nats")
     rng = np.random.default_rng(1)
-    truth = np.mean(rng.standard_t(6, 10**6) - rng.standard_t(6, 10**6) < 1.0)
+    truth = np.mean(2 * rng.standard_t(6, 10**6) - rng.standard_t(6, 10**6) < 1.0)
     assert found.chosen.p_beats["loss_nats"] == pytest.approx(truth, abs=0.02)
     assert found.chosen.p_beats_baseline == found.chosen.p_beats["loss_nats"]
     assert found.baseline is not None and found.baseline.p_beats_baseline is None

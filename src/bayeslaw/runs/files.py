@@ -110,13 +110,15 @@ def read_runs(
     Headers that are our names (`bayeslaw.runs.COLUMNS`, ``run_id``) are taken as they are; others
     must be mapped or ignored by name, so nothing is guessed and nothing is dropped in silence.
     What a file says in words (`bayeslaw.runs.LABELS`) is no column of a table: ``trunk`` becomes
-    its `trunks`, the others are named in its `left_out`.
+    its `trunks`, the others are named in its `left_out`. Rows whose ``finished`` is 0 or false are no
+    evidence, for a law speaks of whole schedules: they are left out, and `left_out` says how many.
 
     Args:
         path: The file.
         columns: Our name to the file's column and unit: a `ColumnSource`, or text such as
             ``"Model size:billion"`` or, for one value in all rows, ``"=50432"``.
-        ignore: The file's columns to leave out; ``"*"`` leaves out all that are not known.
+        ignore: The file's columns to leave out; ``"*"`` leaves out all that are not known. Without
+            ``finished``, named here, every row is taken.
 
     Returns:
         The table; its ``source`` is the file's name.
@@ -133,6 +135,9 @@ def read_runs(
     }
     for ours, source in columns.items():
         _check_mapping(ours, source, frame, path)
+    n_rows = len(frame)
+    if "finished" in frame and "finished" not in ignore:
+        frame = frame[_finished(frame["finished"].to_numpy(), path)]
     mapped = {source.name for source in columns.values()}
     data: dict[str, np.ndarray] = {
         ours: _convert(frame[source.name].to_numpy(), ours, source)
@@ -157,10 +162,12 @@ def read_runs(
     run_ids = (
         [str(value) for value in frame["run_id"]]
         if "run_id" in frame
-        else [f"{path.name}:{i + first_line}" for i in range(len(frame))]
+        else [f"{path.name}:{i + first_line}" for i in frame.index]
     )
     trunks = () if "trunk" not in frame or "trunk" in ignore else [str(t) for t in frame["trunk"]]
     table = RunTable.from_columns(data, run_ids=run_ids, source=path.name, trunks=trunks)
+    if len(frame) < n_rows:
+        words.append(f"{n_rows - len(frame)} of {n_rows} rows, whose schedule is not finished")
     return replace(table, left_out=tuple(words))
 
 
@@ -212,6 +219,24 @@ def _read_frame(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise RunTableError(f"{path.name} has no rows")
     return frame
+
+
+def _finished(values: np.ndarray, path: Path) -> np.ndarray:
+    """Return which rows ran their whole schedule, ``(row,)``."""
+    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    said = [words.get(str(value).strip().lower()) for value in values]
+    if None in said:
+        row = said.index(None)
+        raise RunTableError(
+            f"{path.name}, row {row + 1}, column 'finished': {str(values[row])!r} is neither true "
+            f"(1) nor false (0); correct it, or take every row with --ignore finished"
+        )
+    if not any(said):
+        raise RunTableError(
+            f"{path.name}: no row is finished, so there is no evidence; a loss before the rate has "
+            f"fallen is not the law's. Finish runs, or take every row with --ignore finished"
+        )
+    return np.array(said, bool)
 
 
 def _about_unknown(path: Path, unknown: list[str]) -> str:

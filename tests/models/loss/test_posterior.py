@@ -58,9 +58,7 @@ def test_the_error_beyond_starts_at_the_costliest_run_and_grows(laplace):
 
 def test_inside_the_curve_is_the_law_and_the_path_that_the_runs_were_fitted_with(laplace, table):
     arrays = padded(gather_evidence(LAWS["chinchilla"], table), laplace.law, laplace.scale_prior)
-    along_cost, along_ratio = (
-        arrays[name][: len(table)] for name in ("along_cost", "along_ratio")
-    )
+    along_cost, along_ratio = (arrays[name][: len(table)] for name in ("along_cost", "along_ratio"))
     path = laplace.tau[:, None] * (laplace.path[:, :N_NODES] @ along_cost.T)
     path += laplace.rho[:, None] * (laplace.path[:, N_NODES:] @ along_ratio.T)
     law = laplace.law({name: values[:, None] for name, values in laplace.draws.items()}, table)
@@ -114,8 +112,9 @@ def test_a_path_does_not_depend_on_who_else_is_asked():
     assert not np.allclose(error, forward_error(distance, features, ids, seed=5))
 
 
-def test_a_thinned_posterior_keeps_each_draw_s_path(laplace):
-    columns = candidates(0.5, 6, posterior=laplace)
+@pytest.mark.parametrize("tokens_per_param", [1, 20])
+def test_a_thinned_posterior_keeps_each_draw_s_path(laplace, tokens_per_param):
+    columns = candidates(0.5, 6, posterior=laplace, tokens_per_param=tokens_per_param)
     thinned = laplace.thin(100)
     rows = np.arange(100) * len(laplace) // 100
     np.testing.assert_allclose(thinned.losses(columns), laplace.losses(columns)[rows], rtol=1e-12)

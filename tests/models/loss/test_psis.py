@@ -50,6 +50,14 @@ def test_a_proposal_far_too_narrow_is_found_out():
     assert found.k_hat > 0.7
 
 
+def test_a_proposal_that_missed_the_target_altogether_does_not_overflow():
+    # Exponentials times 200, so weights of a Pareto tail of shape 200.
+    found = smooth_weights(200.0 * np.random.default_rng(3).standard_exponential(4000))
+    assert found.k_hat > 50.0
+    assert np.isfinite(found.weights).all() and found.weights.sum() == pytest.approx(1.0)
+    assert found.n_effective < 100
+
+
 def test_equal_weights_stay_equal_and_impossible_draws_get_none():
     found = smooth_weights(np.full(100, -7.0))
     assert found.k_hat == 0.0 and found.n_effective == 100

@@ -25,7 +25,9 @@ def predict(
     ] = None,
     law: Annotated[
         str,
-        typer.Option("--law", help="`stack` (several laws, weighed alike), or one of `bayeslaw laws`."),
+        typer.Option(
+            "--law", help="`stack` (several laws, weighed alike), or one of `bayeslaw laws`."
+        ),
     ] = "stack",
     method: Annotated[
         Literal["nuts", "laplace", "map"] | None,

@@ -55,6 +55,12 @@ def log_density_badly_tuned(
     return ratio**2 / 2 - misfit / excess - xp.log(excess) + log_ndtr(misfit / scale - ratio)
 
 
+def below_badly_tuned(misfit: np.ndarray, scale: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Return the probability that a badly tuned run's misfit lies below, of the arguments' shape."""
+    tail = np.exp(log_density_badly_tuned(misfit, scale, excess) + np.log(excess))
+    return special.ndtr(misfit / scale) - tail
+
+
 def mixed(
     log_tuned: np.ndarray,
     misfit: np.ndarray,

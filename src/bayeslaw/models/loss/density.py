@@ -44,9 +44,7 @@ def log_density(z: jax.Array, evidence: Mapping[str, Any], law: LossLaw) -> jax.
     return log_joint + log_volume - 0.5 * jnp.sum(z**2)
 
 
-def _misfit(
-    z: jax.Array, evidence: Mapping[str, Any], law: LossLaw
-) -> tuple[Unpacked, jax.Array]:
+def _misfit(z: jax.Array, evidence: Mapping[str, Any], law: LossLaw) -> tuple[Unpacked, jax.Array]:
     coordinates = Coordinates(law, "trunk" in evidence, "badly_tuned" in evidence)
     at = coordinates.unpack(z, evidence["scales"], jnp)
     theta = law.from_unconstrained(at.coefficients, evidence["reference"], jnp)

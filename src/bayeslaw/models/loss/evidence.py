@@ -83,7 +83,9 @@ def gather_evidence(law: LossLaw, table: RunTable) -> Evidence:
 
 def training_cost(law: LossLaw, columns: Columns) -> np.ndarray:
     """Return ``6 N D`` [FLOP] as float64, N as the law counts what is trained."""
-    return 6.0 * np.asarray(columns[law.cost_column], float) * np.asarray(columns["n_tokens"], float)
+    return (
+        6.0 * np.asarray(columns[law.cost_column], float) * np.asarray(columns["n_tokens"], float)
+    )
 
 
 def padded(

@@ -16,7 +16,7 @@ from bayeslaw.models.loss.evidence import Evidence, gather_evidence, padded
 from bayeslaw.models.loss.identifiability import check_identifiability
 from bayeslaw.models.loss.laws import LAWS, LossLaw
 from bayeslaw.models.loss.pointwise import pointwise
-from bayeslaw.models.loss.posterior import SCALES, FitMethod, Posterior
+from bayeslaw.models.loss.posterior import BADLY_TUNED, SCALES, FitMethod, Posterior
 from bayeslaw.models.loss.scales import ScalePrior
 from bayeslaw.models.notes import Note
 from bayeslaw.runs import RunTable
@@ -37,6 +37,7 @@ def fit_law(
     n_warmup: int = 500,
     n_draws: int | None = None,
     scale_prior: ScalePrior | None = None,
+    badly_tuned: bool = False,
     progress: bool = False,
 ) -> Posterior:
     """Fit a law's coefficients to finished runs.
@@ -56,6 +57,8 @@ def fit_law(
         n_draws: Draws a chain (NUTS, 1,000 when left out) or in all (Laplace, 2,000).
         scale_prior: What is believed of the discrepancy's scales; what a corpus of public tables
             taught (`corpus_prior`) when left out.
+        badly_tuned: Whether some runs may have missed their best learning rate or batch, as those
+            of a sweep do: the law is then of the tuned runs (`contamination`).
         progress: Whether to print each stage and its seconds to standard error.
 
     Returns:
@@ -74,7 +77,13 @@ def fit_law(
     notes = (*doubts(law, table), *check_identifiability(law, table))
     evidence = gather_evidence(law, table)
     scale_prior = scale_prior or corpus_prior()
-    arrays = padded(evidence, law, scale_prior)
+    if badly_tuned and evidence.has_trunks:
+        raise InvalidInputError(
+            "badly_tuned=True is for runs that stand alone, and runs of this table share trunks; keep "
+            "one point of each trunk (table.select), or keep the best-tuned runs and leave "
+            "badly_tuned=False"
+        )
+    arrays = padded(evidence, law, scale_prior, badly_tuned=badly_tuned)
     sample = sampling.sample(
         law,
         arrays,
@@ -85,11 +94,12 @@ def fit_law(
         n_draws=n_draws,
         progress=progress,
     )
-    return _posterior(law, table, evidence, scale_prior, sample, method, seed, notes)
+    coordinates = Coordinates(law, evidence.has_trunks, badly_tuned)
+    return _posterior(coordinates, table, evidence, scale_prior, sample, method, seed, notes)
 
 
 def _posterior(
-    law: LossLaw,
+    coordinates: Coordinates,
     table: RunTable,
     evidence: Evidence,
     scale_prior: ScalePrior,
@@ -98,11 +108,13 @@ def _posterior(
     seed: int,
     notes: tuple[Note, ...],
 ) -> Posterior:
+    law = coordinates.law
     n_chains, n_draws, _ = sample.z.shape
     flat = sample.z.reshape(n_chains * n_draws, -1)
-    at = Coordinates(law, evidence.has_trunks).unpack(flat, vars(scale_prior))
+    at = coordinates.unpack(flat, vars(scale_prior))
     draws = law.from_unconstrained(at.coefficients, evidence.log_reference, np)
-    scales = {name: getattr(at, name) for name in SCALES}
+    names = (*SCALES, *BADLY_TUNED) if coordinates.badly_tuned else SCALES
+    scales = {name: getattr(at, name) for name in names}
     if not all(np.isfinite(values).all() for values in (*draws.values(), *scales.values())):
         raise UndecidedError(
             f"fitting law {law.name!r} gave draws that are not finite; check the units of the "

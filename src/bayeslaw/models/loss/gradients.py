@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayeslaw.models.loss.density import log_density
+from bayeslaw.models.loss.jax_session import compiled
 from bayeslaw.models.loss.laws import LossLaw
 
 BATCH = 64
@@ -42,7 +43,7 @@ def values_and_slopes(
         part = points[first : first + BATCH]
         batch = np.zeros((BATCH, n_coordinates))
         batch[: len(part)] = part
-        found, slope = _loop(batch, len(part), evidence, law)
+        found, slope = _program()(batch, len(part), evidence, law)
         values[first : first + len(part)] = np.asarray(found)[: len(part)]
         slopes[first : first + len(part)] = np.asarray(slope)[: len(part)]
     return values, slopes
@@ -59,7 +60,11 @@ def curvature(z: np.ndarray, evidence: Mapping[str, Any], law: LossLaw) -> np.nd
     return (found + found.T) / 2
 
 
-@partial(jax.jit, static_argnames="law")
+@cache
+def _program() -> Any:
+    return compiled(_loop)
+
+
 def _loop(
     points: jax.Array, n_points: int, evidence: Mapping[str, Any], law: LossLaw
 ) -> tuple[jax.Array, jax.Array]:

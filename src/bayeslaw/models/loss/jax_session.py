@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,23 @@ def _keep_compiled_code() -> None:
             return
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Return the function jitted, its argument ``law`` static, with options that compile faster.
+
+    Without XLA's fusion emitters our programs of a few hundred tiny operations compile in .55-.8 of
+    the time and run as fast (2026-11, jax 0.10). A backend that does not know the option any more
+    compiles without it.
+    """
+    return jax.jit(function, static_argnames="law", compiler_options=_options())
+
+
+@cache
+def _options() -> dict[str, Any]:
+    options = {"xla_cpu_use_fusion_emitters": False}
+    try:
+        jax.jit(lambda x: x + 1.0, compiler_options=options).lower(0.0).compile()
+    except (RuntimeError, ValueError):
+        return {}
+    return options

@@ -18,8 +18,8 @@ from bayeslaw.models.notes import Note
 
 N_STARTS = 6
 
-_CLIMB = 100
-_POLISH = 60
+_CLIMB = 50
+_POLISH = 300
 # A climb this many nats below the best is on another, lower peak or has far to go: left alone.
 _HOPELESS = 30.0
 
@@ -71,8 +71,11 @@ def find_mode(law: LossLaw, evidence: Mapping[str, Any], *, seed: int) -> Mode:
     finite = [climb for climb in climbs if math.isfinite(climb.fun)]
     lowest = min((climb.fun for climb in finite), default=math.inf)
     ends: list[Any] = []
+    bends: list[np.ndarray] = []
     for climb in sorted(finite, key=lambda climb: climb.fun):
-        if climb.fun > lowest + _HOPELESS or any(_same(climb.x, end.x) for end in ends):
+        if climb.fun > lowest + _HOPELESS or any(
+            _same_peak(climb, end, bent) for end, bent in zip(ends, bends, strict=True)
+        ):
             continue
         ends.append(
             minimize(
@@ -89,6 +92,7 @@ def find_mode(law: LossLaw, evidence: Mapping[str, Any], *, seed: int) -> Mode:
                 },
             )
         )
+        bends.append(bend(ends[-1].x))
     if not ends:
         raise UndecidedError(
             f"no start has a finite posterior density under law {law.name!r}; check the units of "
@@ -111,6 +115,8 @@ def find_mode(law: LossLaw, evidence: Mapping[str, Any], *, seed: int) -> Mode:
     return Mode(z=best.x, log_density=-float(best.fun), notes=notes)
 
 
-def _same(here: np.ndarray, there: np.ndarray) -> bool:
-    """Return whether a climb's end is where a finished one ended, by a prior sd over twenty."""
-    return bool(np.linalg.norm(here - there) < 0.05)
+def _same_peak(climb: Any, end: Any, bent: np.ndarray) -> bool:
+    """Return whether a climb stopped on the way to a peak: as high as its curvature there says."""
+    step = climb.x - end.x
+    below = 0.5 * float(step @ bent @ step)
+    return below < 5.0 and abs(climb.fun - end.fun - below) < 0.1 + 0.3 * abs(below)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln
 
+from bayeslaw.models.loss.contamination import mixed
+
 STUDENT_T_DOF = 6.0
 """Degrees of freedom: a run off by 4 sigma pulls about as much as one off by 2.
 
@@ -29,7 +31,12 @@ has its middle at .67 and holds .28-.91.
 
 
 def log_likelihood(
-    misfit: np.ndarray, trunk: np.ndarray, noise_scale: np.ndarray, run_share: np.ndarray
+    misfit: np.ndarray,
+    trunk: np.ndarray,
+    noise_scale: np.ndarray,
+    run_share: np.ndarray,
+    badly_tuned_share: np.ndarray | None = None,
+    badly_tuned_excess: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return each run's log density under each draw, given the earlier points of its trunk.
 
@@ -42,6 +49,8 @@ def log_likelihood(
         trunk: Which training job each run belongs to, ``(run,)``.
         noise_scale: Of each run, ``(draw, run)``.
         run_share: Share of its square that a job's points have in common, ``(draw,)``.
+        badly_tuned_share: Of the runs ``(draw,)``, where that was asked for; none share a job then.
+        badly_tuned_excess: Mean that a badly tuned run adds to log loss ``(draw,)``.
 
     Returns:
         ``(draw, run)``.
@@ -72,7 +81,9 @@ def log_likelihood(
             )
             densities[:, row] = joint - before
             before = joint
-    return densities
+    if badly_tuned_share is None or badly_tuned_excess is None:
+        return densities
+    return mixed(densities, misfit, noise_scale, badly_tuned_share, badly_tuned_excess)
 
 
 def new_run_noise(noise_scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:

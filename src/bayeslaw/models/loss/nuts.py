@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslaw.models.loss.density import log_density
 from bayeslaw.models.loss.gradients import values_and_slopes
-from bayeslaw.models.loss.jax_session import float64
+from bayeslaw.models.loss.jax_session import compiled, float64
 from bayeslaw.models.loss.laws import LossLaw
 from bayeslaw.models.loss.trajectory import MAX_DEPTH, Noise, Proposal, transition
 
@@ -101,8 +101,7 @@ def sample(
     z, size = around[chosen], _FIRST_STEP
     streams = [np.random.default_rng([seed, 8, chain]) for chain in range(n_chains)]
     run = partial(_run_chain, law, evidence, target=target_acceptance)
-    # Compiled once, before threads would each do so.
-    run(z[0], centre, scale, size, np.random.default_rng(0), n_draws=0, max_depth=1, adapt=True)
+    prepare(law, evidence, around.shape[1])
     with ThreadPoolExecutor(min(n_chains, os.cpu_count() or 1)) as threads:
 
         def window(n: int, depth: int, adapt: bool) -> list[tuple[_Drawn, float]]:
@@ -136,6 +135,21 @@ def sample(
     )
 
 
+def prepare(law: LossLaw, evidence: Mapping[str, Any], n_coordinates: int) -> None:
+    """Compile the program, if it is not: once, before threads would each do so.
+
+    Most of a cold fit is compilation, so this may go on beside the search for the mode.
+    """
+    with float64():
+        zeros, stream = np.zeros(n_coordinates), np.random.default_rng(0)
+        at = Proposal(zeros, zeros, np.float64(0.0))
+        step = _Step(*(np.float64(0.0) for _ in _Step._fields))
+        whitening = (zeros, np.eye(n_coordinates))
+        arrays = jax.tree.map(jnp.asarray, dict(evidence))
+        noise = _noise(stream, n_coordinates)
+        _program()(at, step, noise, 0, 1, False, 0.5, arrays, whitening, law)
+
+
 def _run_chain(
     law: LossLaw,
     evidence: Any,
@@ -162,7 +176,7 @@ def _run_chain(
         for first in range(0, max(n_draws, 1), CHUNK):
             n = min(CHUNK, n_draws - first)
             noise = _noise(stream, len(z))
-            at, step, drawn = _advance(
+            at, step, drawn = _program()(
                 at, step, noise, n, max_depth, adapt, target, evidence, whitening, law
             )
             parts.append(_Drawn(*(np.asarray(values)[:n] for values in drawn)))
@@ -170,7 +184,11 @@ def _run_chain(
     return drawn, float(np.exp(step.log_average))
 
 
-@partial(jax.jit, static_argnames="law")
+@cache
+def _program() -> Any:
+    return compiled(_advance)
+
+
 def _advance(at, step, noise, n_draws, max_depth, adapt, target, evidence, whitening, law):
     """Make up to `CHUNK` transitions; data come as arguments, so this compiles once a law."""
     centre, scale = whitening

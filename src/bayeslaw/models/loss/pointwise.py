@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from bayeslaw.models.loss.contamination import below_badly_tuned, mixed
 from bayeslaw.models.loss.noise import STUDENT_T_DOF
 from bayeslaw.models.loss.posterior import Posterior
 
@@ -22,19 +23,32 @@ class Pointwise:
         location: ``(draw, run)``.
         scale: ``(draw, run)``.
         dof: Degrees of freedom, ``(run,)``.
+        badly_tuned_share: Of the runs ``(draw,)``, where the fit was asked for it.
+        badly_tuned_excess: Mean that a badly tuned run adds to log loss ``(draw,)``, likewise.
     """
 
     location: np.ndarray
     scale: np.ndarray
     dof: np.ndarray
+    badly_tuned_share: np.ndarray | None = None
+    badly_tuned_excess: np.ndarray | None = None
 
     def log_density(self, log_loss: np.ndarray) -> np.ndarray:
         """Return the log density at each run's observed log loss ``(run,)``, ``(draw, run)``."""
-        return stats.t.logpdf(log_loss, self.dof, loc=self.location, scale=self.scale)
+        tuned = stats.t.logpdf(log_loss, self.dof, loc=self.location, scale=self.scale)
+        share, excess = self.badly_tuned_share, self.badly_tuned_excess
+        if share is None or excess is None:
+            return tuned
+        return mixed(tuned, log_loss - self.location, self.scale, share, excess)
 
     def cdf(self, log_loss: np.ndarray) -> np.ndarray:
         """Return the probability below each run's observed log loss ``(run,)``, ``(draw, run)``."""
-        return stats.t.cdf(log_loss, self.dof, loc=self.location, scale=self.scale)
+        tuned = stats.t.cdf(log_loss, self.dof, loc=self.location, scale=self.scale)
+        share, excess = self.badly_tuned_share, self.badly_tuned_excess
+        if share is None or excess is None:
+            return tuned
+        off = below_badly_tuned(log_loss - self.location, self.scale, excess[:, None])
+        return (1 - share[:, None]) * tuned + share[:, None] * off
 
 
 def expected_log_loss(posterior: Posterior) -> np.ndarray:
@@ -68,4 +82,6 @@ def pointwise(posterior: Posterior) -> Pointwise:
         location=expected + own * lean * total,
         scale=own * np.sqrt((1 + lean) * (STUDENT_T_DOF + distance) / dof),
         dof=dof,
+        badly_tuned_share=posterior.badly_tuned_share,
+        badly_tuned_excess=posterior.badly_tuned_excess,
     )

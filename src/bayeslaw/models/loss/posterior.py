@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.contamination import excess_of_new_runs
 from bayeslaw.models.loss.diagnostics import NO_DIAGNOSTICS, Diagnostics
 from bayeslaw.models.loss.discrepancy import (
     N_NODES,
@@ -30,6 +31,9 @@ Method = FitMethod | Literal["nuts+importance update", "laplace+importance updat
 SCALES = ("sigma", "growth", "run_share", "tau", "rho")
 """The unknowns beside a law's coefficients, one value a draw."""
 
+BADLY_TUNED = ("badly_tuned_share", "badly_tuned_excess")
+"""Those of a fit that was told of badly tuned runs."""
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -46,6 +50,8 @@ class Posterior:
         rho: Scale of the discrepancy along tokens per weight ``(draw,)``.
         growth: Of the log noise scale per unit of log tokens per weight away from ``centre``
             ``(draw,)``.
+        badly_tuned_share: Of the runs ``(draw,)``; None unless `fit_law` was asked for it.
+        badly_tuned_excess: Mean that a badly tuned run adds to log loss ``(draw,)``; None likewise.
         path: Standard-normal steps of both discrepancies inside the runs, ``(draw, node)``.
         path_ids: Which Brownian path each draw has beyond the costliest run ``(draw,)``.
         span: Log cost from the costliest to the cheapest run fitted.
@@ -89,6 +95,8 @@ class Posterior:
     notes: tuple[Note, ...] = ()
     fitted: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     sample_stats: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    badly_tuned_share: np.ndarray | None = None
+    badly_tuned_excess: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.sigma)
@@ -116,7 +124,8 @@ class Posterior:
     @property
     def scales(self) -> dict[str, np.ndarray]:
         """Scales of noise and discrepancy by name, each ``(draw,)``."""
-        return {name: getattr(self, name) for name in SCALES}
+        names = SCALES if self.badly_tuned_share is None else (*SCALES, *BADLY_TUNED)
+        return {name: getattr(self, name) for name in names}
 
     def log_cost_distance(self, columns: Columns) -> np.ndarray:
         """Return ``log(C / C_max)`` of each candidate, ``(candidate,)``; negative inside."""
@@ -159,6 +168,7 @@ class Posterior:
         *,
         level: float = 0.9,
         new_run: bool = True,
+        tuned: bool = True,
         seed: int = 0,
     ) -> Prediction:
         """Predict the loss of each candidate with a central interval [nats per token].
@@ -168,18 +178,23 @@ class Posterior:
                 ``{"n_params": 1e9, "n_tokens": 2e10}``; more columns are fine.
             level: Share of belief inside the interval.
             new_run: Whether to predict one more run (with noise) or the mean curve.
+            tuned: Whether that run is well tuned, or one of those that the table held; only a fit
+                with ``badly_tuned=True`` knows the difference.
             seed: Of the noise.
 
         Returns:
             Quantiles, distances and notes.
 
         Raises:
-            InvalidInputError: A column is missing or not positive, or ``level`` is no share.
+            InvalidInputError: A column is missing or not positive, ``level`` is no share, or the
+                fit knows nothing of badly tuned runs.
         """
         noise = 0.0
         if new_run:
             rng = np.random.default_rng([self.seed, seed])
             noise = new_run_noise(self.noise_scale(columns), rng)
+        if not tuned:
+            noise = noise + self._excess(noise, seed)
         return Prediction.from_draws(
             lambda factor: self.losses(columns, tau_factor=factor) * np.exp(noise),
             level=level,
@@ -254,6 +269,20 @@ class Posterior:
 
         return arviz_bridge.load(Path(path), fingerprint=fingerprint)
 
+    def _excess(self, noise: np.ndarray | float, seed: int) -> np.ndarray:
+        """Return what a run as the table held them adds to log loss, ``(draw, candidate)``."""
+        if self.badly_tuned_share is None or self.badly_tuned_excess is None:
+            raise InvalidInputError(
+                "this fit knows nothing of badly tuned runs; fit with badly_tuned=True, or leave "
+                "tuned=True"
+            )
+        if not isinstance(noise, np.ndarray):
+            raise InvalidInputError(
+                "the mean curve is of tuned runs; give new_run=True with tuned=False"
+            )
+        rng = np.random.default_rng([self.seed, seed, 1])
+        return excess_of_new_runs(noise.shape, self.badly_tuned_share, self.badly_tuned_excess, rng)
+
     def _off_centre(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         cost = training_cost(self.law, inputs)
         return np.log(6.0 * inputs["n_tokens"] ** 2 / cost) - self.centre
@@ -263,8 +292,12 @@ class Posterior:
     ) -> np.ndarray:
         distance = np.log(training_cost(self.law, inputs) / self.max_cost_flops)
         below = self.path[:, :N_NODES] @ downward_basis(-distance, self.span).T
-        beyond = tau_factor * self.scale_prior.reach * forward_error(
-            distance, architecture_features(self.law, columns), self.path_ids, seed=self.seed
+        beyond = (
+            tau_factor
+            * self.scale_prior.reach
+            * forward_error(
+                distance, architecture_features(self.law, columns), self.path_ids, seed=self.seed
+            )
         )
         sideways = self.path[:, N_NODES:] @ sideways_basis(self._off_centre(inputs), self.ends).T
         return self.tau[:, None] * (below + beyond) + self.rho[:, None] * sideways

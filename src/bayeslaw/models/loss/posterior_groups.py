@@ -28,6 +28,8 @@ _NATS = {"units": "nats per token", "long_name": "final loss"}
 _ABOUT = {
     "sigma": ("log loss", "scale of one run's noise"),
     "run_share": ("1", "share of sigma squared that points of one training job have in common"),
+    "badly_tuned_share": ("1", "share of the runs that are badly tuned"),
+    "badly_tuned_excess": ("log loss", "mean that a badly tuned run adds"),
     "growth": ("1", "of the log noise scale per log tokens per weight off the middle"),
     "rho": ("log loss per square root of log tokens per weight", "the discrepancy's, sideways"),
     "tau": ("log loss per square root of log cost", "scale of the discrepancy"),

@@ -81,7 +81,7 @@ def smooth_weights(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> Smooth
         k_hat, scale = fit_generalised_pareto(excess)
         if math.isfinite(k_hat):
             middles = (np.arange(len(tail)) + 0.5) / len(tail)
-            smoothed = np.log(_quantiles(middles, k_hat, scale) + math.exp(cutoff))
+            smoothed = np.logaddexp(_log_quantiles(middles, k_hat, scale), cutoff)
             log_weights[tail] = np.minimum(smoothed, 0.0)
     log_weights -= logsumexp(log_weights)
     n_effective = float(np.exp(-logsumexp(2 * log_weights))) * min(efficiency, 1.0)
@@ -116,10 +116,14 @@ def fit_generalised_pareto(excess: np.ndarray) -> tuple[float, float]:
     return (n * k + _PRIOR_DRAWS * _PRIOR_K) / (n + _PRIOR_DRAWS), scale
 
 
-def _quantiles(shares: np.ndarray, shape: float, scale: float) -> np.ndarray:
+def _log_quantiles(shares: np.ndarray, shape: float, scale: float) -> np.ndarray:
+    """Return logs of the distribution's quantiles; a tail of shape 100 would overflow otherwise."""
+    power = -shape * np.log1p(-shares)
     if abs(shape) < 1e-12:
-        return -scale * np.log1p(-shares)
-    return scale * np.expm1(-shape * np.log1p(-shares)) / shape
+        return math.log(scale) + np.log(-np.log1p(-shares))
+    if shape < 0:
+        return math.log(scale / -shape) + np.log(-np.expm1(power))
+    return math.log(scale) - math.log(shape) + power + np.log(-np.expm1(-power))
 
 
 def _check(log_ratios: np.ndarray, efficiency: float) -> None:

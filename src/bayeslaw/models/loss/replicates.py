@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayeslaw.models.loss.contamination import excess_of_new_runs
 from bayeslaw.models.loss.coordinates import Coordinates
 from bayeslaw.models.loss.noise import STUDENT_T_DOF
-from bayeslaw.models.loss.posterior import SCALES, Posterior
+from bayeslaw.models.loss.posterior import Posterior
 
 _MAX_LOG = 80.0
 
@@ -31,14 +32,15 @@ def before_any_run(posterior: Posterior, n_draws: int) -> Posterior:
     follow the posterior's own ``scale_prior``.
     """
     law = posterior.law
-    unknowns = Coordinates(law, has_trunks=has_jobs(posterior))
+    badly_tuned = posterior.badly_tuned_share is not None
+    unknowns = Coordinates(law, has_jobs(posterior), badly_tuned)
     rng = np.random.default_rng([posterior.seed, 21])
     at = unknowns.unpack(rng.standard_normal((n_draws, len(unknowns))), vars(posterior.scale_prior))
     reference = law.log_reference(posterior.fitted, posterior.fitted["loss_nats"])
     return replace(
         posterior,
         draws=law.from_unconstrained(at.coefficients, reference, np),
-        **{name: getattr(at, name) for name in SCALES},
+        **{name: getattr(at, name) for name in posterior.scales},
         path=rng.standard_normal((n_draws, posterior.path.shape[1])),
         path_ids=np.arange(n_draws),
         n_chains=1,
@@ -60,4 +62,9 @@ def _noise(posterior: Posterior, rng: np.random.Generator) -> np.ndarray:
     shared = np.sqrt(share)[:, None] * rng.standard_normal((n_draws, n_jobs))
     own = np.sqrt(1 - share)[:, None] * rng.standard_normal((n_draws, len(trunk)))
     scale = posterior.noise_scale(posterior.fitted)
-    return scale * tails[:, trunk] * (shared[:, trunk] + own)
+    noise = scale * tails[:, trunk] * (shared[:, trunk] + own)
+    if posterior.badly_tuned_share is None or posterior.badly_tuned_excess is None:
+        return noise
+    return noise + excess_of_new_runs(
+        noise.shape, posterior.badly_tuned_share, posterior.badly_tuned_excess, rng
+    )

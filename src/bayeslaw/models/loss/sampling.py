@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bayeslaw.models.loss import nuts
+from bayeslaw.models.loss.coordinates import Coordinates
 from bayeslaw.models.loss.density import draw_paths
 from bayeslaw.models.loss.discrepancy import N_NODES, N_SIDE_NODES
 from bayeslaw.models.loss.jax_session import float64
@@ -23,8 +25,14 @@ from bayeslaw.models.notes import Note
 
 @dataclass(frozen=True)
 class Sample:
-    """Hold draws ``(chain, draw, coordinate)``, the steps of their discrepancy paths
-    ``(chain, draw, node)``, NUTS's statistics ``(chain, draw)`` and notes."""
+    """Hold draws of the coordinates and what comes with them.
+
+    Attributes:
+        z: ``(chain, draw, coordinate)``.
+        path: Steps of the discrepancy paths, ``(chain, draw, node)``.
+        statistics: Of NUTS, each ``(chain, draw)``.
+        notes: Coded warnings.
+    """
 
     z: np.ndarray
     path: np.ndarray
@@ -46,14 +54,19 @@ def sample(
     """Draw from the posterior in unconstrained coordinates, in float64."""
 
     def paths(z: np.ndarray) -> np.ndarray:
-        normals = np.random.default_rng([seed, 6]).standard_normal((*z.shape[:2], N_NODES + N_SIDE_NODES))
+        normals = np.random.default_rng([seed, 6]).standard_normal(
+            (*z.shape[:2], N_NODES + N_SIDE_NODES)
+        )
         flat = normals.reshape(-1, normals.shape[-1])
         if method == "map":
             flat = 0.0 * flat
         drawn = draw_paths(z.reshape(len(flat), -1), flat, evidence, law)
         return np.asarray(drawn).reshape(normals.shape)
 
-    with float64():
+    with float64(), ThreadPoolExecutor(1) as beside:
+        if method == "nuts":
+            n_coordinates = len(Coordinates(law, has_trunks="trunk" in evidence))
+            compiling = beside.submit(nuts.prepare, law, evidence, n_coordinates)
         with _stage("mode", progress):
             mode = find_mode(law, evidence, seed=seed)
         if method == "map":
@@ -75,6 +88,7 @@ def sample(
         if method == "laplace":
             return Sample(z[None], paths(z[None]), {}, (*mode.notes, *gaussian.notes, *notes))
         with _stage("nuts", progress):
+            compiling.result()
             chains = nuts.sample(
                 law,
                 evidence,

@@ -138,16 +138,18 @@ def fit_stack(
     chosen = []
     for law in (LAWS[name] for name in laws):
         chosen += [law.counting(name) for name in counted] if law.n_column in COUNTINGS else [law]
+    labels = [f"{law.name} ({law.n_column})" for law in chosen]
+    given = dict.fromkeys(labels, 1.0) if weights is None else weights
+    shares = np.array([given.get(label, 0.0) for label in labels])
+    makes_sense = np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0
+    if set(given) - set(labels) or not makes_sense:
+        raise InvalidInputError(
+            f"weights are for {labels}, finite, not negative and not all zero; got {given}"
+        )
     fitted = [
         fit_law(law, table, method=method, seed=seed + i, scale_prior=scale_prior)
         for i, law in enumerate(chosen)
     ]
-    given = {p.label: 1.0 for p in fitted} if weights is None else weights
-    shares = np.array([given.get(p.label, 0.0) for p in fitted])
-    if set(given) - {p.label for p in fitted} or (shares < 0).any() or shares.sum() == 0:
-        raise InvalidInputError(
-            f"weights are for {[p.label for p in fitted]}, not negative and not all zero; got {given}"
-        )
     kept = np.round(n_draws * shares / shares.sum()).astype(int)
     return LawStack(
         tuple(p.thin(min(n, len(p))) for p, n in zip(fitted, kept, strict=True) if n > 0)

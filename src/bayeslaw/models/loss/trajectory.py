@@ -87,7 +87,9 @@ def transition(
 ) -> Trajectory:
     """Return a trajectory whose proposal is the chain's next state.
 
-    The program holds the density's gradient once: compiling it is most of a cold fit.
+    The program holds the density's gradient once: compiling it is most of a cold fit. A doubling is
+    checked as a whole only, as in NumPyro, so where every coordinate has one period and the step
+    divides it by a power of two, a trajectory may rarely go round more than once: time, not bias.
 
     Args:
         value_and_slope: The log density and its gradient at a position.

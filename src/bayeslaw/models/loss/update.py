@@ -172,7 +172,12 @@ def _log_likelihood(posterior: Posterior, table: RunTable, evidence: Evidence) -
     selected = table.select(rows)
     misfit = np.log(evidence.loss_nats[rows]) - np.log(posterior.losses(selected))
     densities = log_likelihood(
-        misfit, evidence.trunk[rows], posterior.noise_scale(selected), posterior.run_share
+        misfit,
+        evidence.trunk[rows],
+        posterior.noise_scale(selected),
+        posterior.run_share,
+        posterior.badly_tuned_share,
+        posterior.badly_tuned_excess,
     )
     return densities[:, is_new[rows]]
 
