@@ -10,7 +10,7 @@ import numpy as np
 
 from bayeslaw import LAWS, Posterior, fit_law
 from bayeslaw.models.loss import LossLaw
-from bayeslaw.models.loss.noise import STUDENT_T_DOF
+from bayeslaw.models.loss.noise import new_run_noise
 from benchmarks.tiny.effects import interval
 from benchmarks.tiny.suite import Suite
 
@@ -62,7 +62,7 @@ def forecast_of(posterior: Posterior, suite: Suite, rows: np.ndarray, *, seed: i
     curve = np.log(posterior.losses(table, discrepancy=False))
     with_discrepancy = np.log(posterior.losses(table))
     rng = np.random.default_rng([seed, 13])
-    noise = posterior.sigma[:, None] * rng.standard_t(STUDENT_T_DOF, size=curve.shape)
+    noise = new_run_noise(posterior.noise_scale(table), rng)
     return Forecast(
         rows=rows,
         curve=curve,

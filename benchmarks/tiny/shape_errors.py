@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayeslaw import fit_law
-from bayeslaw.models.loss.discrepancy import TAU_MEDIAN
+from bayeslaw.models.loss.corpus import corpus_prior
 from benchmarks.tiny.effects import interval
 from benchmarks.tiny.laws import CANDIDATES, Forecast, forecast_of
 from benchmarks.tiny.mixed import Component, fit_mixed
@@ -66,7 +66,7 @@ def shape_errors(
                 ],
             }
         )
-    return {"law": label, "tau_of_public_tables": TAU_MEDIAN, "cuts": cuts}
+    return {"law": label, "tau_of_public_tables": corpus_prior().tau_median, "cuts": cuts}
 
 
 def _errors(suite: Suite, found: Forecast) -> np.ndarray:

@@ -93,6 +93,7 @@ def test_an_effect_is_found_with_its_sign_and_its_optimum():
     assert found["low_end_minus_middle_nats"]["low"] > 0
 
 
+@pytest.mark.slow  # 22 s
 def test_effects_that_are_not_there_are_undecidable():
     truth = Truth(aspect_curve=0, ratio_curve=0, gqa_slope=0)
     suites = [Suite.of(synthetic_suite(truth, seed=s)) for s in range(3)]
@@ -171,6 +172,7 @@ def test_shape_errors_that_grow_are_seen_beyond_the_fitted_sizes():
     assert np.mean([row["shape_sd"]["median"] for row in growing[3:]]) > 0.008
 
 
+@pytest.mark.slow  # 47 s
 def test_all_answers_fit_into_a_table_and_a_picture(suite, monkeypatch, tmp_path: Path):
     for label in set(laws.CANDIDATES) - {"chinchilla, N of the body", "chinchilla"}:
         monkeypatch.delitem(laws.CANDIDATES, label)

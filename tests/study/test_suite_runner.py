@@ -63,7 +63,12 @@ def test_a_suite_leaves_a_table_that_reads_back_and_a_manifest(suite):
     table = read_runs(opened.folder / "runs.parquet")
     assert len(table) == manifest["n_points"]
     assert set(table.left_out) == set(LABELS) - {"trunk"}
-    assert set(table) == set(COLUMNS)
+    # What only mixtures of experts, low precision, parallel streams or repeated text need.
+    assert set(COLUMNS) - set(table) == {
+        "n_params_active", "n_params_body_active", "n_experts", "n_active_experts", "sparsity",
+        "active_expert_share", "granularity", "n_streams", "weight_bits", "activation_bits",
+        "kv_bits", "unique_tokens", "n_characters", "unigram_loss_nats", "vocab_params",
+    }  # fmt: skip
     assert len(set(table.trunks)) == 7
     trunks = {trunk.name: trunk for trunk in opened.plan.trunks}
     for row, (run_id, name) in enumerate(zip(table.run_ids, table.trunks, strict=True)):

@@ -137,7 +137,7 @@ def read_runs(
         _check_mapping(ours, source, frame, path)
     n_rows = len(frame)
     if "finished" in frame and "finished" not in ignore:
-        frame = frame[_finished(frame["finished"].to_numpy(), path)]
+        frame = frame.loc[_finished(frame["finished"].to_numpy(), path)]
     mapped = {source.name for source in columns.values()}
     data: dict[str, np.ndarray] = {
         ours: _convert(frame[source.name].to_numpy(), ours, source)

@@ -79,24 +79,30 @@ def test_new_runs_of_nobodys_tuning_are_off_as_often_as_the_share_says():
 
 
 def test_a_sweep_shows_the_law_of_its_tuned_runs():
-    errors, held, floors = {True: [], False: []}, [], []
-    for seed in range(4):
-        table = sweep(200 + seed)
+    inside, widths = {True: [], False: []}, {True: [], False: []}
+    errors, floors, held = [], [], []
+    for seed in range(200, 204):
+        table = sweep(seed)
         at = five_times(table)
         truth = chinchilla_truth(at["n_params"], at["n_tokens"])[0]
+        tuned = chinchilla_truth(table["n_params"], table["n_tokens"])
         for badly_tuned in (True, False):
             posterior = fit_law(
                 LAW, table, method="laplace", scale_prior=SCALES, badly_tuned=badly_tuned
             )
             curve = posterior.predict(at, new_run=False)
-            errors[badly_tuned].append(np.log(curve.p50[0] / truth))
+            fitted = np.median(posterior.losses(table), axis=0)
+            inside[badly_tuned].append(np.log(fitted / tuned).mean())
+            widths[badly_tuned].append(np.log(curve.p95[0] / curve.p05[0]))
             if badly_tuned:
+                errors.append(np.log(curve.p50[0] / truth))
                 held.append(curve.p05[0] < truth < curve.p95[0])
-                low, high = np.quantile(posterior.draws["E"], [0.005, 0.995])
-                floors.append(low < TRUTH["E"] < high)
-    assert abs(np.mean(errors[True])) < 0.01
-    assert np.mean(errors[False]) > np.mean(errors[True]) + 0.01
-    assert sum(held) >= 3 and sum(floors) >= 3
+                floors.append(np.quantile(posterior.draws["E"], [0.005, 0.995]))
+    # A Student-t takes the runs that are off for a part of the law; its interval widens in vain.
+    assert np.mean(inside[False]) > 0.008 and np.abs(inside[True]).max() < 0.003
+    assert np.mean(widths[True]) < 0.6 * np.mean(widths[False])
+    assert abs(np.mean(errors)) < 0.015 and sum(held) >= 3
+    assert all(low < TRUTH["E"] < high for low, high in floors)
 
 
 def test_tuned_runs_are_predicted_as_before():
@@ -121,7 +127,7 @@ def test_what_was_learnt_of_bad_tuning_is_kept_and_used(tmp_path):
     tuned, any_run = again.predict(at), again.predict(at, tuned=False)
     assert any_run.p95[0] > tuned.p95[0] + 0.02
     thinned = posterior.thin(100)
-    assert len(thinned.badly_tuned_share) == 100
+    assert np.shape(thinned.badly_tuned_share) == (100,)
     with pytest.raises(InvalidInputError, match="new_run=True"):
         again.predict(at, new_run=False, tuned=False)
 

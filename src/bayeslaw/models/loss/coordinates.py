@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class Unpacked(NamedTuple):
     tau: Array
     rho: Array
     run_share: Array
-    badly_tuned_share: Array | None = None
-    badly_tuned_excess: Array | None = None
+    badly_tuned_share: Any = None
+    badly_tuned_excess: Any = None
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def downward_basis(
         ``(run, node)``; a path at run i is ``basis[i] @ steps``.
 
     >>> downward_basis(np.array([0.0, 1.0, 4.0])) @ np.ones(N_NODES)
-    array([0.        , 1.41421356, 5.65685425])
+    array([0.        , 1.22474487, 4.89897949])
     """
     span = float(behind.max()) if span is None else span
     step = max(span, 1e-9) / n_nodes
