@@ -21,7 +21,7 @@ def score(draws: np.ndarray, observed: np.ndarray) -> dict[str, float]:
     outside = np.maximum(low - observed, 0) + np.maximum(observed - high, 0)
     order = np.nan
     if len(observed) > 2 and np.ptp(median) > 0:
-        order = float(stats.spearmanr(median, observed).statistic)
+        order = float(np.corrcoef(stats.rankdata(median), stats.rankdata(observed))[0, 1])
     return {
         "mae": float(np.abs(error).mean()),
         "rmse": float(np.sqrt((error**2).mean())),

@@ -79,7 +79,7 @@ def _gemstones(path: Path) -> Rows:
     for series in ("constant_lr", "lr_half_ablation", "cooldown_end"):
         rows = every[every.series == series]
         if len(rows):
-            rows = _thinned(rows, ["hidden_size", "n_layers"])
+            rows = _thinned(pd.DataFrame(rows), ["hidden_size", "n_layers"])
             trunk = rows.hidden_size.astype(str) + "x" + rows.n_layers.astype(str)
             yield series, _frame(rows, loss="train_loss"), trunk
 
@@ -114,7 +114,11 @@ def _porian(path: Path) -> Rows:
         column = "n_params"
         frame = pd.DataFrame({column: rows.N.round(), **kept})
         # Losses of one size are read off one run's curve at each budget.
-        yield "_".join(str(part) for part in recipe), frame, rows.N.astype(int)
+        yield (
+            "_".join(map(str, np.atleast_1d(np.array(recipe, dtype=object)))),
+            frame,
+            rows.N.astype(int),
+        )
 
 
 def _steplaw(path: Path) -> Rows:
@@ -145,7 +149,8 @@ _READERS: Mapping[str, tuple[str, Callable[[Path], Rows]]] = {
 def _frame(rows: pd.DataFrame, loss: str) -> pd.DataFrame:
     """Return the columns of a run table under our names, those that the rows have."""
     names = {"N_total": "n_params", "N_nonembed": "n_params_body", "D_tokens": "n_tokens"}
-    frame = rows[[name for name in names if name in rows]].rename(columns=names).round()
+    frame = pd.DataFrame({ours: rows[theirs] for theirs, ours in names.items() if theirs in rows})
+    frame = frame.round()
     frame["loss_nats"] = rows[loss]
     width = next((rows[name] for name in ("hidden_size", "d_model") if name in rows), None)
     if width is not None:
@@ -163,7 +168,7 @@ def _thinned(rows: pd.DataFrame, run: list[str]) -> pd.DataFrame:
     """Return of every run's curve the points nearest to even steps in log tokens."""
     kept = []
     for _, curve in rows.sort_values("D_tokens").groupby(run):
-        wanted = np.geomspace(*curve.D_tokens.iloc[[0, -1]], MAX_POINTS_A_RUN)
+        wanted = np.geomspace(curve.D_tokens.iloc[0], curve.D_tokens.iloc[-1], MAX_POINTS_A_RUN)
         nearest = np.abs(np.log(curve.D_tokens.to_numpy()[:, None] / wanted)).argmin(axis=0)
         kept.append(curve.iloc[np.unique(nearest)])
     return pd.concat(kept)

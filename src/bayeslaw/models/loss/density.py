@@ -17,7 +17,6 @@ from bayeslaw.models.loss.laws import LossLaw
 from bayeslaw.models.loss.noise import STUDENT_T_DOF
 
 _SCORING_STEPS = 5
-_DIFFERENCE = 1e-4
 
 
 def log_density(z: jax.Array, evidence: Mapping[str, Any], law: LossLaw) -> jax.Array:
@@ -158,35 +157,6 @@ def _information(basis: jax.Array, at: Unpacked, evidence: Mapping[str, Any]) ->
 
 def _by_trunk(values: jax.Array, evidence: Mapping[str, Any]) -> jax.Array:
     return jax.ops.segment_sum(values, evidence["trunk"], num_segments=len(evidence["mask"]))
-
-
-@partial(jax.jit, static_argnames="law")
-def value_and_gradient(
-    z: jax.Array, evidence: Mapping[str, Any], law: LossLaw
-) -> tuple[jax.Array, jax.Array]:
-    """Return the log density and its gradient, compiled once a law and bucket of rows."""
-    return jax.value_and_grad(log_density)(z, evidence, law)
-
-
-def hessian(z: np.ndarray, evidence: Mapping[str, Any], law: LossLaw) -> np.ndarray:
-    """Return the log density's second derivatives, ``(coordinate, coordinate)``.
-
-    Central differences of the gradient: right to 1e-8, and a program less to compile.
-    """
-    steps = _DIFFERENCE * np.eye(len(z))
-    slopes = [
-        np.asarray(value_and_gradient(z + step, evidence, law)[1])
-        - np.asarray(value_and_gradient(z - step, evidence, law)[1])
-        for step in steps
-    ]
-    found = np.stack(slopes) / (2 * _DIFFERENCE)
-    return (found + found.T) / 2
-
-
-@partial(jax.jit, static_argnames="law")
-def log_densities(z: jax.Array, evidence: Mapping[str, Any], law: LossLaw) -> jax.Array:
-    """Return the log density at each of ``(draw, coordinate)`` points, ``(draw,)``."""
-    return jax.vmap(lambda point: log_density(point, evidence, law))(z)
 
 
 @partial(jax.jit, static_argnames="law")
