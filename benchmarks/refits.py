@@ -23,7 +23,7 @@ from bayeslaw.runs import RunTable
 from benchmarks.harness import run_benchmark
 from benchmarks.published.frontiers import porian_exponents, step_law_powers
 from benchmarks.published.huber import huber_fit
-from benchmarks.published.tables import DATA, TABLES
+from benchmarks.published.tables import TABLES
 
 HEADERS = ("fit", "coefficient", "published", "refit", "± se", "posterior [90 %]", "z")
 
@@ -71,7 +71,7 @@ def measure(quick: bool, folder: Path) -> tuple[dict[str, Any], list[list[Any]]]
         for name, section in formulas.items()
         for key, row in section.items()
     ]
-    return {"data": str(DATA), "refits": refits, "formulas": formulas, "why": dict(WHY)}, rows
+    return {"refits": refits, "formulas": formulas, "why": dict(WHY)}, rows
 
 
 def _refit(fit: PublishedFit, table: RunTable, n_resamples: int) -> dict[str, Any]:
