@@ -19,7 +19,7 @@ from bayeslaw.runs import RunTable
 from benchmarks.extrapolation.baselines import simple_scaling_laws
 from benchmarks.extrapolation.cells import fill
 from benchmarks.extrapolation.methods import METHODS, cells_of, draws_of
-from benchmarks.extrapolation.scores import mean_scores, pairs_held, pool, score
+from benchmarks.extrapolation.scores import held_by_distance, mean_scores, pairs_held, pool, score
 from benchmarks.extrapolation.splits import COST_RATIOS, Split, rolling_splits
 from benchmarks.extrapolation.tables import Table, read_tables
 from benchmarks.harness import WORK, circumstances
@@ -58,8 +58,8 @@ def main() -> None:
     _show(content["tables"], content["pooled"])
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     about = {"benchmark": "extrapolation", "quick": arguments.quick}
-    text = json.dumps({**about, "circumstances": circumstances(), **content}, indent=2)
-    arguments.json.write_text(text + "\n")
+    everything = _without_nan({**about, "circumstances": circumstances(), **content})
+    arguments.json.write_text(json.dumps(everything, indent=2, allow_nan=False) + "\n")
     print(f"wrote {arguments.json}")
 
 
@@ -98,8 +98,12 @@ def _score(
         for split in parts:
             observed = np.log(split.heldout["loss_nats"])
             for method, draws in draws_of(folder, name, tables[name].source_id, split).items():
-                held = {"pairs_coverage90": pairs_held(draws, observed, np.log(split.cost_ratios))}
-                by_method.setdefault(method, []).append({**score(draws, observed), **held})
+                figures = {
+                    **score(draws, observed),
+                    **held_by_distance(draws, observed, split.cost_ratios),
+                    "pairs_coverage90": pairs_held(draws, observed, np.log(split.cost_ratios)),
+                }
+                by_method.setdefault(method, []).append(figures)
         scored[name] = {
             "family": tables[name].source_id,
             "n_fit": [len(split.fit) for split in parts],
@@ -108,6 +112,15 @@ def _score(
             "methods": {method: mean_scores(rows) for method, rows in by_method.items()},
         }
     return scored
+
+
+def _without_nan(value: Any) -> Any:
+    """Return the content with None for what could not be scored: JSON knows no NaN."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _show(tables: Mapping[str, Any], pooled: Mapping[str, Any]) -> None:
@@ -124,10 +137,12 @@ def _show(tables: Mapping[str, Any], pooled: Mapping[str, Any]) -> None:
             ]
         ],
     )  # fmt: skip
-    keys = ("crps_ratio", "interval_score_ratio", "coverage90", "coverage50", "pairs_coverage90")
+    keys = {"crps_ratio": "CRPS", "interval_score_ratio": "interval score", "coverage90": "90 % held",
+            "coverage90_2_5x": "at 2-5x", "coverage90_5_10x": "5-10x", "coverage90_10_20x": "10-20x",
+            "coverage50": "50 % held", "pairs_coverage90": "pairs"}  # fmt: skip
     print_table(
-        f"pooled over {len(tables)} tables (ratios to chinchilla_huber)",
-        ["method", *keys, "90 % held, interval"],
+        f"pooled over {len(tables)} tables (CRPS and interval score over chinchilla_huber's)",
+        ["method", *keys.values(), "90 % held, interval"],
         [
             [m, *(f"{pooled[m][key]:.3f}" for key in keys),
              "{:.2f} to {:.2f}".format(*pooled[m]["coverage90_ci"])]

@@ -57,6 +57,23 @@ def mean_scores(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return means
 
 
+DISTANCES = ((2, 5), (5, 10), (10, 20))
+"""Bands of cost over the costliest fitted run's."""
+
+
+def held_by_distance(
+    draws: np.ndarray, observed: np.ndarray, cost_ratios: np.ndarray
+) -> dict[str, float]:
+    """Return the share that 90 % intervals hold in each band of `DISTANCES`; NaN where none is."""
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    held = (low <= observed) & (observed <= high)
+    found = {}
+    for nearest, furthest in DISTANCES:
+        band = held[(cost_ratios >= nearest) & (cost_ratios < furthest)]
+        found[f"coverage90_{nearest}_{furthest}x"] = float(band.mean()) if len(band) else np.nan
+    return found
+
+
 SAME_COST = 1.28
 """Rows whose costs differ by less than this factor are of one cost."""
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from benchmarks.extrapolation.corpus import tau_error
 from benchmarks.extrapolation.methods import cells_of
-from benchmarks.extrapolation.scores import crps, pairs_held, pool, score
+from benchmarks.extrapolation.scores import crps, held_by_distance, pairs_held, pool, score
 from benchmarks.extrapolation.splits import rolling_splits
 from benchmarks.extrapolation.tables import read_tables
 from scipy import stats
@@ -96,3 +96,10 @@ def test_the_public_tables_are_read_with_their_sources_apart():
     assert len(tables) == 23 and len({table.source_id for table in tables.values()}) == 9
     assert all(name.startswith(f"{table.source_id}/") for name, table in tables.items())
     assert len(set(tables["gemstones/constant_lr"].runs.trunks)) == 14
+
+
+def test_what_is_held_is_told_by_distance():
+    draws = np.random.default_rng(4).standard_normal((4000, 3))
+    found = held_by_distance(draws, np.array([0.0, 5.0, 0.0]), np.array([2.0, 4.9, 10.0]))
+    assert found["coverage90_2_5x"] == 0.5 and found["coverage90_10_20x"] == 1.0
+    assert np.isnan(found["coverage90_5_10x"])
