@@ -158,7 +158,10 @@ class JobResult:
     def write(self, path: Path) -> None:
         """Write result.json whole or not at all."""
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+        values = asdict(self)
+        if self.measurement is not None:
+            values["measurement"] = self.measurement.to_dict()
+        partial.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n")
         partial.replace(path)
 
     @classmethod

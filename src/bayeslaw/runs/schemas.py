@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from bayeslaw.runs.hyperparameters import Hyperparameters
 from bayeslaw.runs.job import SCHEMA, Job, JobResult
-from bayeslaw.runs.measurement import Measurement
+from bayeslaw.runs.measurement import TIMED, Measurement
 from bayeslaw.space import Architecture, Workload
 
 _DESCRIBED = (Job, JobResult, Hyperparameters, Measurement, Architecture, Workload)
@@ -43,6 +43,9 @@ def _schema(kind: type) -> dict[str, Any]:
         part = schema if described is kind else schema.get("$defs", {}).get(described.__name__)
         if part is not None:
             _describe(part, described)
+    if (timing := schema.get("$defs", {}).get("Measurement")) is not None:
+        for name in TIMED:  # null for what ran out of memory
+            timing["properties"][name]["type"] = ["number", "null"]
     schema["properties"]["schema"]["const"] = SCHEMA
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 

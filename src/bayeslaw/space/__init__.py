@@ -6,6 +6,7 @@ from bayeslaw.space.huggingface import from_huggingface, to_huggingface
 from bayeslaw.space.quantities import AXES, QUANTITIES
 from bayeslaw.space.search_space import FeasibleCount, SearchSpace
 from bayeslaw.space.target import Target
+from bayeslaw.space.work import Work, decode_work, prefill_work
 from bayeslaw.space.workload import Workload
 
 __all__ = [
@@ -21,7 +22,10 @@ __all__ = [
     "SearchSpace",
     "Target",
     "TrainFlopsFormula",
+    "Work",
     "Workload",
+    "decode_work",
     "from_huggingface",
+    "prefill_work",
     "to_huggingface",
 ]
