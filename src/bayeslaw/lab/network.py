@@ -146,8 +146,11 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, seed: int) -> None:
-        """Draw weights on the CPU, so that one seed gives the same network on every device."""
-        generator = torch.Generator().manual_seed(seed)
+        """Draw weights where they lie: on the CPU, unless built under ``torch.device("cuda")``.
+
+        Built on the CPU and moved, one seed gives the same network on every device.
+        """
+        generator = torch.Generator(self.embedding.device).manual_seed(seed)
         # Each block adds twice to the residual stream: its sum keeps unit size at any depth.
         depth = 1 / math.sqrt(2 * self.architecture.n_layers)
         for name, weight in self.named_parameters():

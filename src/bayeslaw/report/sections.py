@@ -132,13 +132,18 @@ def _latency(content: ReportContent) -> Html:
     figure = latency_figure(content)
     if figure is None:
         return Html("")
+    n_timed = sum(m.is_feasible for m in content.measurements)
     if content.latency is None:
-        caption = f"{len(content.measurements)} timings against size; bars are the interquartile range of the repeats."
+        caption = (
+            f"{n_timed} timings against size; bars are the interquartile range of the repeats."
+        )
     else:
         caption = (
-            f"{len(content.measurements)} timings against the surrogate's prediction of them (90{NBSP}% across). The surrogate "
+            f"{n_timed} timings against the surrogate's prediction of them (90{NBSP}% across). The surrogate "
             "learnt from these very timings, so this shows that it fits, not that it predicts."
         )
+    if n_too_large := len(content.measurements) - n_timed:
+        caption += f" {n_too_large} more did not fit into the device's memory."
     return figure_block("latency", figure, caption)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from bayeslaw.errors import LabError, NotFoundError
-from bayeslaw.runs import Run
+from bayeslaw.runs import Measurement, Run
 from bayeslaw.space import Architecture, Candidate
 from bayeslaw.study.pages import write_study_report
 from bayeslaw.study.study import Study
@@ -73,7 +73,7 @@ def _run_to_the_end(study: Study) -> dict[str, Any]:
                 "; ".join(f"check run {run.run_id} {run.status}: {run.reason}" for run in failed)
             )
         _await_anchor(study)
-        study.measure([chosen, study.config.decision.baseline_candidate], prefix="check")
+        _timed_whole(study, [chosen, study.config.decision.baseline_candidate], "check")
     with _timed(study, "report"):
         _plan_ahead(study)
         summary = summarise(study)
@@ -91,7 +91,9 @@ def _run_round(study: Study, round_number: int) -> None:
         )
         # The same network timed again each round tells how much the machine itself varies.
         with _timed(study, "time"):
-            study.measure([study.config.decision.baseline_candidate], f"anchor{round_number}-")
+            _timed_whole(
+                study, [study.config.decision.baseline_candidate], f"anchor{round_number}-"
+            )
         with _timed(study, "fit"):
             beliefs = study.beliefs(study.fit("laplace"))
         with _timed(study, "plan"):
@@ -124,13 +126,24 @@ def _await_anchor(study: Study) -> None:
     anchor = study.config.decision.baseline_candidate
     before = next(m for m in study.measurements if m.architecture == anchor.architecture)
     for attempt in range(1, _ANCHOR_TRIES + 1):
-        (now,) = study.measure([anchor], prefix=f"check-anchor{attempt}-")
+        (now,) = _timed_whole(study, [anchor], f"check-anchor{attempt}-")
         drift = now.tpot_ms / before.tpot_ms
         study.state.write_document("anchor_drift", drift)
         if max(drift, 1 / drift) <= _ANCHOR_DRIFT:
             return
         _say(study, f"the baseline's decode step takes {drift:.2f}x its first timing; waiting")
         time.sleep(_ANCHOR_WAIT_SECONDS)
+
+
+def _timed_whole(study: Study, candidates: Sequence[Candidate], prefix: str) -> list[Measurement]:
+    """Time anchors and what is checked; with one that does not fit, nothing can be compared."""
+    measurements = study.measure(candidates, prefix)
+    if too_large := [str(m.architecture) for m in measurements if not m.is_feasible]:
+        raise LabError(
+            f"{', '.join(too_large)} ran out of memory when timed, so there is no latency to compare; "
+            f"serve a smaller batch or context, or a smaller target"
+        )
+    return measurements
 
 
 def _plan_ahead(study: Study) -> None:

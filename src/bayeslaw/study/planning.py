@@ -73,11 +73,12 @@ def form_beliefs(
         config: Of the study.
         posteriors: One a law.
         runs: What costs are learnt from.
-        measurements: What latency is learnt from; those of another workload are left out.
+        measurements: What latency is learnt from; those of another workload are left out, and
+            those that ran out of memory, which have no latency.
         n_members: Draws of the losses, a thousand for a decision and fewer for a plan [count].
     """
     serving = config.serving
-    served = [m for m in measurements if m.workload == serving]
+    served = [m for m in measurements if m.workload == serving and m.is_feasible]
     return Beliefs(
         loss=PredictiveEnsemble.from_beliefs(posteriors, n_members=n_members, seed=config.seed),
         latency=fit_latency(served, seed=config.seed) if served else None,

@@ -27,17 +27,18 @@ _FIGURES = {"ttft_ms": "First token, TTFT", "tpot_ms": "Each later token, TPOT"}
 def latency_figure(content: ReportContent) -> go.Figure | None:
     """Draw timings against the surrogate's predictions, or against size where there is none.
 
-    None where nothing was timed. Timings that the surrogate was fitted to agree more than new
-    ones would; the page says so.
+    None where nothing was timed; what ran out of memory has no place here. Timings that the
+    surrogate was fitted to agree more than new ones would; the page says so.
     """
-    if not content.measurements:
+    measurements = [m for m in content.measurements if m.is_feasible]
+    if not measurements:
         return None
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.13)
     apply_style(figure, 400)
-    predictions = _predictions(content)
+    predictions = _predictions(content, measurements)
     for column, (name, title) in enumerate(_FIGURES.items(), start=1):
-        timed = [getattr(m, name) for m in content.measurements]
-        spread = [getattr(m, name.replace("_ms", "_iqr_ms")) / 2 for m in content.measurements]
+        timed = [getattr(m, name) for m in measurements]
+        spread = [getattr(m, name.replace("_ms", "_iqr_ms")) / 2 for m in measurements]
         bars_y = bars(
             timed,
             [a - b for a, b in zip(timed, spread, strict=True)],
@@ -45,7 +46,7 @@ def latency_figure(content: ReportContent) -> go.Figure | None:
             faded(BLUE, 0.45),
         )
         if predictions is None:
-            x: Sequence[float] = [float(m.architecture.n_params) for m in content.measurements]
+            x: Sequence[float] = [float(m.architecture.n_params) for m in measurements]
             bars_x, x_title = None, "Weights, all [count]"
         else:
             found = predictions[name]
@@ -68,7 +69,7 @@ def latency_figure(content: ReportContent) -> go.Figure | None:
             name="timed (median, interquartile range)",
             legendgroup="timed",
             showlegend=column == 1,
-            text=[_hover(m, name) for m in content.measurements],
+            text=[_hover(m, name) for m in measurements],
             hovertemplate="%{text}<extra></extra>",
             row=1,
             col=column,
@@ -83,14 +84,16 @@ def latency_figure(content: ReportContent) -> go.Figure | None:
     return figure
 
 
-def _predictions(content: ReportContent) -> Mapping[str, Mapping[str, list[float]]] | None:
+def _predictions(
+    content: ReportContent, measurements: Sequence[Measurement]
+) -> Mapping[str, Mapping[str, list[float]]] | None:
     """Return the surrogate's intervals for another timing of each measurement, in order."""
     if content.latency is None:
         return None
     rows: dict[str, dict[str, list[float]]] = {
         name: {"p05": [], "p50": [], "p95": []} for name in _FIGURES
     }
-    for measurement in content.measurements:
+    for measurement in measurements:
         predicted = content.latency.predict([measurement.architecture], measurement.workload)
         for name, quantiles in rows.items():
             for key, values in quantiles.items():
