@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench calibrate test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
+.PHONY: help setup demo test check bench calibrate measure-gpu test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,12 @@ test-postgres: setup ## the store's contract on a real Postgres, brought by a wh
 
 test-gpu: setup ## the tests that need an NVIDIA GPU
 	$(BIN)/pytest -m gpu
+
+DEVICE ?= h100-sxm
+measure-gpu: setup ## 16 minutes on an NVIDIA GPU: decode beside generate, and our latency table
+	$(BIN)/python -m benchmarks.gpu.decode --json benchmarks/results/$(DEVICE)/decode.json
+	$(BIN)/python -m benchmarks.gpu.measure_space --out benchmarks/results/$(DEVICE)
+	$(BIN)/python -m benchmarks.gpu.measure_space --table benchmarks/results/$(DEVICE)/latency.jsonl --out benchmarks/results/$(DEVICE)/latency.parquet
 
 test-slow: setup ## the tests that take minutes or download text
 	$(BIN)/pytest -m slow
