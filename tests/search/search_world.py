@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayeslaw.models.costs import fit_cost
-from bayeslaw.models.latency import fit_latency
-from bayeslaw.models.latency.roofline import RooflineConstants, count_work, roofline_seconds
+from bayeslaw.models.latency import fit_latency, roofline_ms
 from bayeslaw.runs import Measurement, Run
 from bayeslaw.search import Beliefs, PredictiveEnsemble
 from bayeslaw.space import Architecture, Candidate, Device, Workload
@@ -52,8 +51,11 @@ def shape(n_layers, d_model, n_heads=4):
 
 
 def true_latency_ms(architecture, phase):
-    constants = RooflineConstants(2e10, 5e9, 80e-6, 0.0, 120e-6)
-    return 1e3 * float(roofline_seconds(count_work([architecture], [SERVE], phase), constants))
+    """A roofline at 40-50 % of the peaks, 80 us a pass and 120 us a layer."""
+    (ideal,) = roofline_ms(
+        [architecture], SERVE, DEVICE, phase=phase, flop_efficiency=0.4, byte_efficiency=0.5
+    )
+    return float(ideal) + 0.08 + 0.12 * architecture.n_layers
 
 
 def pool(n, seed=0, scale=1.0):
