@@ -15,8 +15,10 @@ from bayeslaw.cli.commands import (
     diagnose,
     export,
     fit,
+    import_latency,
     import_runs,
     init,
+    latency,
     laws,
     measure,
     observe,
@@ -83,6 +85,8 @@ app.command("recommend", rich_help_panel=_STUDY)(recommend.recommend)
 app.command("status", rich_help_panel=_STUDY)(status.status)
 app.command("report", rich_help_panel=_STUDY)(report.report)
 app.command("export", rich_help_panel=_STUDY)(export.export)
+app.command("import-latency", rich_help_panel=_OPEN_TABLE)(import_latency.import_latency)
+app.add_typer(latency.latency, name="latency", rich_help_panel=_OPEN_TABLE)
 app.command("suite", rich_help_panel=_OPEN_TABLE)(suite.suite)
 app.command("schema", rich_help_panel=_STUDY)(schema.schema)
 
