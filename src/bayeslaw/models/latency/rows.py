@@ -17,8 +17,8 @@ from bayeslaw.models.latency.roofline import PassWork, Phase, count_passes, phas
 from bayeslaw.runs import LatencyTable
 
 # Prior sd of the linear part: log latency a doubling, and where tiles or waves double the work.
-LINEAR_SD = 0.05
-QUANTIZATION_SD = 0.2
+LINEAR_SD = 0.02
+QUANTIZATION_SD = 0.05
 
 _LOAD = ("batch_size", "prompt_tokens", "output_tokens")
 _FEWEST_MODELS = 2
