@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayeslaw.models.latency import roofline_ms
+from bayeslaw.cli import latency_tables
+from bayeslaw.models.latency import fit_latency, roofline_ms
 from bayeslaw.runs import LatencyTable, Measurement
 from bayeslaw.runs.latency.files import write_latency_table
 from bayeslaw.space import Architecture, Device, Workload, to_huggingface
@@ -59,6 +60,22 @@ def shapes(rng, n):
 def write_lines(measurements, path):
     path.write_text("".join(json.dumps(m.to_dict()) + "\n" for m in measurements))
     return path
+
+
+FITS = {}
+
+
+@pytest.fixture(autouse=True)
+def the_same_fit_once(monkeypatch):
+    """Every command fits anew; here the same timings are fitted once."""
+
+    def remembered(table, device, seed):
+        key = (table.fingerprint, device.name if device else None, seed)
+        if key not in FITS:
+            FITS[key] = fit_latency(table, device, seed)
+        return FITS[key]
+
+    monkeypatch.setattr(latency_tables, "fit_latency", remembered)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,14 @@ from pathlib import Path
 from bayeslaw.cli.progress import waiting
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.latency import LatencySurrogate, fit_latency
+from bayeslaw.models.latency.checks import ONE_OF, check_one_of, check_served
 from bayeslaw.runs import LatencyTable, Measurement
 from bayeslaw.runs.latency.checks import check_one_unit
 from bayeslaw.runs.latency.files import read_latency_table
 from bayeslaw.space import DEVICES, Architecture, Workload, from_huggingface
+
+# Whether a workload was timed does not hang on the network.
+_ANY_NETWORK = Architecture(1, 8, 1, 1, 8, 16, 32)
 
 
 def read_timings(path: Path, device: str | None, selected: Sequence[str]) -> LatencyTable:
@@ -48,7 +52,7 @@ def fit_timings(table: LatencyTable, seed: int, *, silent: bool) -> LatencySurro
 
 
 def serving(
-    surrogate: LatencySurrogate,
+    table: LatencyTable,
     load: Mapping[str, int | None],
     precision: str | None = None,
     engine: str | None = None,
@@ -56,24 +60,31 @@ def serving(
     """Return the workload that is asked for; what is left out is as it was timed most often.
 
     Args:
-        surrogate: Of what was timed.
+        table: What was timed.
         load: ``batch_size``, ``prompt_tokens`` and ``output_tokens``; None where left out.
         precision: None where left out.
         engine: None where left out.
+
+    Raises:
+        InvalidInputError: Timings of several devices, engines, versions or precisions, or a
+            question about another than was timed.
     """
-    rows = zip(*(surrogate.table[name].tolist() for name in load), strict=True)
+    check_one_of(table)
+    rows = zip(*(table[name].tolist() for name in load), strict=True)
     usual = Counter(rows).most_common(1)[0][0]
     counts = {
         name: round(timed) if asked is None else asked
         for (name, asked), timed in zip(load.items(), usual, strict=True)
     }
-    served = surrogate.served
-    return Workload(
+    served = {name: table.labels[name][0] for name in ONE_OF}
+    workload = Workload(
         **counts,
         precision=served["precision"] if precision is None else precision,
         engine=served["engine"] if engine is None else engine,
         device=served["device"],
     )
+    check_served(LatencyTable.ask([_ANY_NETWORK], workload, "ttft_ms"), served)
+    return workload
 
 
 def read_configs(paths: Sequence[Path]) -> list[Architecture]:

@@ -64,12 +64,12 @@ def predict(
     timings = read_timings(table, device, select)
     architectures = read_configs(config)
     compared = read_configs([baseline])[0] if baseline is not None else None
-    memory_model = _fit_memory(timings, seed) if memory else None
-    surrogate = fit_timings(timings, seed, silent=as_json)
     load = {
         "batch_size": batch_size, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens,
     }  # fmt: skip
-    workload = serving(surrogate, load, precision, engine)
+    workload = serving(timings, load, precision, engine)
+    memory_model = _fit_memory(timings, seed) if memory else None
+    surrogate = fit_timings(timings, seed, silent=as_json)
     predicted = surrogate.predict(architectures, workload)
     content: list[dict[str, Any]] = [
         {

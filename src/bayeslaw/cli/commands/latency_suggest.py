@@ -77,8 +77,8 @@ def suggest(
         load = {k: getattr(study.serving, k) if v is None else v for k, v in load.items()}
     if target:
         targets = read_configs(target)
+    workload = serving(timings, load)
     surrogate = fit_timings(timings, seed, silent=as_json)
-    workload = serving(surrogate, load)
     with waiting(f"choosing {n} of {len(offered)} networks", silent=as_json):
         found = suggest_timings(surrogate, offered, workload, targets, n)
     content: list[dict[str, Any]] = [
