@@ -44,6 +44,7 @@ bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.tiny_suite --quick --json benchmarks/results/tiny-suite-quick.json
 	$(BIN)/python -m benchmarks.posterior_speed --quick --json benchmarks/results/posterior-speed-quick.json
 	$(BIN)/python -m benchmarks.extrapolation --fit ../shared/data --quick --json benchmarks/results/extrapolation-quick.json
+	$(BIN)/python -m benchmarks.latency_surrogate --data ../shared/data --quick --json benchmarks/results/latency-surrogate-quick.json
 
 calibrate: setup ## hours: do truths rank evenly among their own posterior's draws, law by law?
 	$(BIN)/python -m benchmarks.calibrate --json benchmarks/results/calibration.json --picture docs/calibration.png

@@ -58,7 +58,7 @@ def test_a_true_generation_takes_about_its_parts(measure_job):
         ratios.append(measured.record["e2el_over_parts"])
         assert ratios[-1] == pytest.approx(measured.e2el_ms / measured.e2e_ms)
     # The middle of three: a generation is some milliseconds, a stranger's burst is longer.
-    assert 0.5 < sorted(ratios)[1] < 2
+    assert 0.2 < sorted(ratios)[1] < 5
 
 
 def test_the_mean_step_is_the_mean_over_positions():

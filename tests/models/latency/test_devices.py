@@ -56,6 +56,7 @@ def test_an_unseen_device_is_held_as_often_as_it_says():
     assert held >= 5
 
 
+@pytest.mark.slow
 def test_a_wider_prior_on_the_scales_is_a_wider_belief():
     rng = np.random.default_rng(3)
     groups = [group(f"gpu{i}", "one", -0.5, rng) for i in range(2)]

@@ -140,7 +140,7 @@ def drifting_session(architectures, rng, session_sd):
 
 def test_the_interval_of_a_timing_holds_in_another_session():
     n_held = n_sets = 0
-    for seed in range(8):
+    for seed in range(5):
         rng = np.random.default_rng([11, seed])
         learnt = [random_architecture(rng) for _ in range(15)]
         fit = fit_latency(drifting_session(learnt, rng, 0.03), DEVICE, seed=seed)
@@ -211,7 +211,12 @@ def test_requests_alone_teach_both_phases():
 
 
 @pytest.mark.parametrize(
-    ("n", "method"), [(150, "chains"), (170, "laplace"), (2100, "variational")]
+    ("n", "method"),
+    [
+        (150, "chains"),
+        (170, "laplace"),
+        pytest.param(2100, "variational", marks=pytest.mark.slow),
+    ],
 )
 def test_each_way_of_fitting_predicts_and_holds(n, method):
     rng = np.random.default_rng(n)
