@@ -113,6 +113,7 @@ def without_compilers():
 
 
 @pytest.mark.filterwarnings("ignore")  # of compilers that are switched off, and of the peer
+@pytest.mark.slow
 def test_the_whole_command_runs_on_a_cpu_and_goes_on_where_it_stopped(
     tmp_path, without_compilers, monkeypatch
 ):
