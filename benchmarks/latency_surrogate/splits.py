@@ -9,8 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.runs import LatencyTable
-from bayeslaw.runs.latency.columns import LOAD, SHAPE
 from bayeslaw.space import DEVICES, Device
+from benchmarks.latency_surrogate.cases import (
+    known_elsewhere,
+    number_cases,
+    number_shapes,
+    shape_rows,
+)
 from benchmarks.latency_surrogate.tables import Tables
 
 SIZES = (8, 16, 32, 64, 128, 256)
@@ -69,7 +74,7 @@ class Group:
     known: Mapping[str, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
-        shapes = _shapes(self.table) if self.kind == "leave_one_out" else None
+        shapes = number_shapes(self.table) if self.kind == "leave_one_out" else None
         for part in self.parts:
             assert not np.isin(part.train, part.test).any(), f"{self.name}: a row on both sides"
             if shapes is not None:
@@ -97,7 +102,7 @@ def set_groups(tables: Tables, n_seeds: int, sizes: Sequence[int] = SIZES) -> It
     } | {f"own/{name}": table for name, table in tables.own.items()}
     for seed in range(n_seeds):
         for name, table in named.items():
-            case = _cases(table)
+            case = number_cases(table)
             n_cases = int(case.max()) + 1
             n_test = min(N_TEST, n_cases // 2)
             order = _shuffled(name, seed, n_cases)
@@ -123,7 +128,7 @@ def left_out_groups(tables: Tables, heldout: Tables | None = None) -> Iterator[G
         yield from _sizes_left_out(tables.xlstm, None if heldout is None else scored.xlstm)
     for source, table in scored.servers.items():
         for name, rows in _by_engine(table, source):
-            shapes = _shapes(rows)
+            shapes = number_shapes(rows)
             if shapes.max() + 1 < FEWEST_MODELS:
                 continue
             parts = _shapes_left_out(rows, shapes)
@@ -135,15 +140,25 @@ def left_out_groups(tables: Tables, heldout: Tables | None = None) -> Iterator[G
 
 
 def new_device_groups(
-    tables: Tables, heldout: Tables | None = None, measured: Mapping[int, int] = MEASURED
+    tables: Tables,
+    heldout: Tables | None = None,
+    measured: Mapping[int, int] = MEASURED,
+    *,
+    first_scale: bool = False,
 ) -> Iterator[Group]:
     """Yield groups in which a device with a few timings is predicted with other devices' help.
 
     With held-out tables their devices are new, and the others are ours. Where the others were not
     timed at a scale of HW-GPT-Bench, their other scales are the sources.
+
+    Args:
+        tables: Ours.
+        heldout: Whose devices are new; None leaves each of ours out in turn.
+        measured: How many choices of each number of timings.
+        first_scale: Score the first scale of HW-GPT-Bench alone.
     """
     scored = heldout or tables
-    for scale, table in scored.hw_gpt.items():
+    for scale, table in [*scored.hw_gpt.items()][: 1 if first_scale else None]:
         every = tables.hw_gpt.get(scale)
         every = LatencyTable.concat([*tables.hw_gpt.values()]) if every is None else every
         old = set(every.labels["device"]) if heldout is not None else set()
@@ -190,15 +205,15 @@ def _new_device(
             # The same rows are predicted after each number of timings.
             parts.append(Part(str(n), seed, order[:n], order[max(possible) :][:N_TEST]))
     if parts:
-        yield Group("new_device", name, rows, tuple(parts), sources, _known(rows, timed))
+        yield Group("new_device", name, rows, tuple(parts), sources, known_elsewhere(rows, timed))
 
 
 def _helped(name: str, rows: LatencyTable, part: Part, others: LatencyTable) -> Group:
     """Return a group in which nobody, on no device, has timed the shape that is left out."""
-    left_out = {tuple(row) for row in _shape_rows(rows.where(part.test))}
-    unseen = np.array([tuple(row) not in left_out for row in _shape_rows(others)])
+    left_out = set(shape_rows(rows.where(part.test)))
+    unseen = np.array([shape not in left_out for shape in shape_rows(others)])
     kept = others.where(unseen)
-    return Group("leave_one_out", name, rows, (part,), kept, _known(rows, kept))
+    return Group("leave_one_out", name, rows, (part,), kept, known_elsewhere(rows, kept))
 
 
 def _sizes_left_out(fitted: LatencyTable, predicted: LatencyTable | None) -> Iterator[Group]:
@@ -207,12 +222,14 @@ def _sizes_left_out(fitted: LatencyTable, predicted: LatencyTable | None) -> Ite
         rows = fitted.where(fitted["is_recurrent"] == is_recurrent)
         name = f"xlstm_scaling/{family}"
         if predicted is None:
-            yield Group("leave_one_out", name, rows, _shapes_left_out(rows, _shapes(rows)))
+            yield Group("leave_one_out", name, rows, _shapes_left_out(rows, number_shapes(rows)))
         elif (predicted["is_recurrent"] == is_recurrent).any():
             new = predicted.where(predicted["is_recurrent"] == is_recurrent)
             both = LatencyTable.concat([rows, new])
             train = np.arange(len(rows))
-            parts = [p for p in _shapes_left_out(both, _shapes(both)) if p.test.min() >= len(rows)]
+            parts = [
+                p for p in _shapes_left_out(both, number_shapes(both)) if p.test.min() >= len(rows)
+            ]
             parts = tuple(Part(p.label, 0, train, p.test) for p in parts)
             yield Group("leave_one_out", name, both, parts)
 
@@ -238,46 +255,6 @@ def _other_devices(table: LatencyTable | None, rows: LatencyTable) -> LatencyTab
         return None
     is_other = np.array([d != rows.labels["device"][0] for d in table.labels["device"]])
     return table.where(is_other) if is_other.any() else None
-
-
-def _known(rows: LatencyTable, timed: LatencyTable) -> dict[str, np.ndarray]:
-    """Return each source's log latency of each row's case, NaN where it was not timed there."""
-    wanted = _case_keys(rows)
-    keys, logs = _case_keys(timed), np.log(timed["latency_ms"])
-    found: dict[str, dict[tuple, float]] = {}
-    for i, (device, engine) in enumerate(
-        zip(timed.labels["device"], timed.labels["engine"], strict=True)
-    ):
-        found.setdefault(f"{device}/{engine}", {})[keys[i]] = float(logs[i])
-    return {
-        name: np.array([cases.get(key, np.nan) for key in wanted]) for name, cases in found.items()
-    }
-
-
-def _case_keys(table: LatencyTable) -> list[tuple]:
-    """Return what was run, whatever it ran on: network, load and figure, one key a row."""
-    columns = [table[name].tolist() for name in (*LOAD, "prefill_passes", *table.extras)]
-    return list(zip(table.labels["model"], table.labels["figure"], *columns, strict=True))
-
-
-def _cases(table: LatencyTable) -> np.ndarray:
-    """Number the networks under a load; figures of one case share its number, ``(row,)``."""
-    columns = [table[name].tolist() for name in LOAD]
-    return _numbered(list(zip(table.labels["model"], *columns, strict=True)))
-
-
-def _shape_rows(table: LatencyTable) -> list[list[float]]:
-    return np.stack([table[name] for name in SHAPE], axis=-1).tolist()
-
-
-def _shapes(table: LatencyTable) -> np.ndarray:
-    """Number the shapes, ``(row,)``: two names of one shape are one model."""
-    return _numbered([tuple(row) for row in _shape_rows(table)])
-
-
-def _numbered(keys: Sequence[tuple]) -> np.ndarray:
-    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    return np.array([number[key] for key in keys])
 
 
 def _words(table: LatencyTable, label: str) -> list[str]:
