@@ -21,7 +21,7 @@ from bayeslaw.runs import LatencyTable
 # A chain step costs the cube of the rows: few rows get many chains, many rows the Laplace
 # approximation, which is good where there is much data, and very many a variational one.
 MANY_CHAINS_ROWS, CHAINS_ROWS, LEARNING_ROWS, EXACT_ROWS = 64, 160, 400, 2000
-N_LAPLACE_DRAWS = 8
+N_LAPLACE_DRAWS, N_VARIATIONAL_DRAWS = 8, 4
 _N_SCALE_STEPS = 3
 
 
@@ -130,16 +130,17 @@ def _fit(
             generator=generator,
         )
     else:
-        white = torch.randn(N_LAPLACE_DRAWS, len(mode), generator=generator, dtype=torch.float64)
+        n_draws = N_LAPLACE_DRAWS if len(table) <= EXACT_ROWS else N_VARIATIONAL_DRAWS
+        white = torch.randn(n_draws, len(mode), generator=generator, dtype=torch.float64)
         if part is not None:
             scales = torch.ones(1, len(table), dtype=torch.float64)
         if part is not None and len(table) <= EXACT_ROWS:
             for _ in range(_N_SCALE_STEPS):
                 scales = noise.mode_scales(*whole.left_out_errors(centre, scales))
-        degrees = torch.full((N_LAPLACE_DRAWS,), noise.MODE_DEGREES, dtype=torch.float64)
+        degrees = torch.full((n_draws,), noise.MODE_DEGREES, dtype=torch.float64)
         nothing = float("nan")
         draws = Draws(
-            centre + white @ root.T, scales.expand(N_LAPLACE_DRAWS, -1), degrees, nothing, nothing
+            centre + white @ root.T, scales.expand(n_draws, -1), degrees, nothing, nothing
         )
     if len(table) > EXACT_ROWS:
         method, conditioned = "variational", whole.condition_sparsely(draws, generator)
