@@ -34,3 +34,14 @@ def test_a_box_has_a_volume_even_when_one_point_beats_all():
     utilities = np.array([[[1.0, 1.0], [0.0, 0.0]]])
     reference, ideal = reference_and_ideal(utilities, np.full((1, 2), True))
     assert (ideal > reference).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(float, (2, 9, 2), elements=grid), arrays(bool, (2, 9)))
+def test_one_and_two_objectives_are_what_the_definition_says(utilities, is_feasible):
+    # A constant third objective takes the general path.
+    padded = np.concatenate([utilities, np.zeros((2, 9, 1))], axis=-1)
+    general = non_dominated(padded, is_feasible)
+    assert (non_dominated(utilities, is_feasible) == general).all()
+    one = padded[..., [0, 2, 2]]
+    assert (non_dominated(one[..., :1], is_feasible) == non_dominated(one, is_feasible)).all()

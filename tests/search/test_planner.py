@@ -18,8 +18,9 @@ def problem(utilities, *, n_done, n_pending=0, margins=None, features=None):
     margins = np.ones((*utilities.shape[:2], 0)) if margins is None else margins
     features = np.zeros((n_rows, 1)) if features is None else features
     return Problem(
-        n_rows - n_done - n_pending, n_done, n_pending, features, ("n_tokens",), utilities, margins,
-        np.zeros(utilities.shape[-1]), np.ones(utilities.shape[-1]), 0,
+        n_rows - n_done - n_pending, n_done, n_pending, features, ("n_tokens",), 0,
+        utilities=utilities, margins=margins, reference_point=np.zeros(utilities.shape[-1]),
+        ideal_point=np.ones(utilities.shape[-1]),
     )  # fmt: skip
 
 
@@ -93,7 +94,9 @@ def test_a_plan_avoids_done_and_pending_runs_keeps_the_budget_and_repeats(known_
 
 def test_a_suggestion_says_what_why_and_for_how_long(known_world):
     beliefs, done = known_world
-    (found,) = plan(beliefs, pool(60), done=done, limits="tpot_ms <= 20", seed=1)
+    (found,) = plan(
+        beliefs, pool(60), done=done, limits="tpot_ms <= 20", seed=1, acquisition="qlognehvi"
+    )
     assert found.loss_nats["p05"] < found.loss_nats["p50"] < found.loss_nats["p95"]
     assert found.tpot_ms["p05"] < found.tpot_ms["p95"]
     assert found.value_per_hour == pytest.approx(found.value / found.cost_gpu_hours["p50"])
@@ -134,19 +137,21 @@ def test_space_filling_leaves_out_features_that_never_vary_and_avoids_pending():
 
 def test_missing_beliefs_and_bad_numbers_are_refused(known_world):
     beliefs, done = known_world
-    candidates = pool(5)
+    candidates, target = pool(5), pool(3, seed=2)
     for changes, message in (
         ({"q": 0}, "q must be"),
         ({"budget_gpu_hours": -1.0}, "must be positive"),
         ({"acquisition": "ucb"}, "must be one of"),
+        ({"goal": "fame"}, "must be one of"),
+        ({"max_gpu_hours": 0.0}, "must be positive"),
         ({"limits": "tpot_ms <= baseline.tpot_ms"}, "needs a baseline"),
     ):
         with pytest.raises(InvalidInputError, match=message):
-            plan(beliefs, candidates, done=done, **changes)
+            plan(beliefs, candidates, done=done, target_candidates=target, **changes)
     with pytest.raises(InvalidInputError, match="needs a fitted loss law"):
         plan(replace(beliefs, loss=None), candidates)
     with pytest.raises(InvalidInputError, match="no latency was measured"):
-        plan(replace(beliefs, latency=None), candidates)
+        plan(replace(beliefs, latency=None), candidates, target_candidates=target)
     with pytest.raises(InvalidInputError, match="needs a cost model"):
         plan(replace(beliefs, cost=None), candidates, budget_gpu_hours=1.0)
     with pytest.raises(InvalidInputError, match="no candidates"):
@@ -164,7 +169,7 @@ def test_a_plan_says_when_nothing_is_left_to_gain(known_world):
     beliefs, done = known_world
     # A wide and deep network on next to no tokens is slower and worse than what is done.
     useless = [Candidate(shape(12, 384), 1000 + i) for i in range(3)]
-    (found,) = plan(beliefs, useless, done=done, limits="tpot_ms <= 0.001")
+    (found,) = plan(beliefs, useless, done=done, limits="tpot_ms <= 0.001", acquisition="qlognehvi")
     assert found.value < 1e-6
     assert "nothing is expected to be gained" in found.why
 

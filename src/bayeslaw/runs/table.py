@@ -10,8 +10,9 @@ import numpy as np
 
 from bayeslaw.errors import InvalidInputError, RunTableError
 from bayeslaw.runs.checks import check_columns
-from bayeslaw.runs.columns import COLUMNS, SHAPE_COLUMNS
+from bayeslaw.runs.columns import ARCHITECTURE_FIELDS, COLUMNS, SHAPE_COLUMNS
 from bayeslaw.runs.run import Run
+from bayeslaw.runs.shapes import shape_columns
 from bayeslaw.space import Architecture, Candidate
 
 
@@ -154,9 +155,9 @@ class RunTable:
 
 def architecture_columns(architectures: Sequence[Architecture]) -> dict[str, np.ndarray]:
     """Lay out architectures as every column that follows from a shape, float64, ``(run,)``."""
-    return {
-        name: np.array([float(getattr(a, name)) for a in architectures]) for name in SHAPE_COLUMNS
-    }
+    return shape_columns(
+        {name: np.array([getattr(a, name) for a in architectures]) for name in ARCHITECTURE_FIELDS}
+    )
 
 
 def candidate_columns(candidates: Sequence[Candidate]) -> dict[str, np.ndarray]:

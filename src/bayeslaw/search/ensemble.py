@@ -24,6 +24,7 @@ from botorch.sampling.base import MCSampler
 from torch import Tensor
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.posterior import Posterior
 from bayeslaw.runs import candidate_columns
 from bayeslaw.space import Candidate
 
@@ -95,18 +96,44 @@ class PredictiveEnsemble:
         if n_members < len(kept):
             raise InvalidInputError(f"{n_members} members cannot stand for {len(kept)} beliefs")
         rng = np.random.default_rng(seed)
-        rows, member_weights = [], []
+        members, rows, member_weights = [], [], []
         for belief, share in kept:
             n_draws = len(belief.sigma)
             n_taken = min(n_draws, max(1, round(share * n_members)))
-            rows.append(np.sort(rng.choice(n_draws, n_taken, replace=False)))
+            taken = np.sort(rng.choice(n_draws, n_taken, replace=False))
+            if isinstance(belief, Posterior):
+                # Curves of draws that are no members would be computed for nothing.
+                belief, taken = belief.taking(taken), np.arange(n_taken)
+            members.append(belief)
+            rows.append(taken)
             member_weights.append(np.full(n_taken, share / n_taken))
-        return cls(tuple(b for b, _ in kept), tuple(rows), np.concatenate(member_weights))
+        return cls(tuple(members), tuple(rows), np.concatenate(member_weights))
+
+    def taking(self, members: np.ndarray) -> PredictiveEnsemble:
+        """Return an ensemble of these members alone, in ascending order, each weighing the same."""
+        starts = np.cumsum([0, *(len(rows) for rows in self.rows)])
+        beliefs, kept = [], []
+        for belief, rows, start in zip(self.beliefs, self.rows, starts, strict=False):
+            chosen = rows[members[(members >= start) & (members < start + len(rows))] - start]
+            if not len(chosen):
+                continue
+            if isinstance(belief, Posterior):
+                belief, chosen = belief.taking(chosen), np.arange(len(chosen))
+            beliefs.append(belief)
+            kept.append(chosen)
+        return PredictiveEnsemble(
+            tuple(beliefs), tuple(kept), np.full(len(members), 1 / len(members))
+        )
 
     @property
     def n_members(self) -> int:
         """Members in all [count]."""
         return len(self.weights)
+
+    @property
+    def law(self) -> np.ndarray:
+        """Number of the belief that each member is of ``(member,)``."""
+        return np.repeat(np.arange(len(self.rows)), [len(rows) for rows in self.rows])
 
     @property
     def sigma(self) -> np.ndarray:
@@ -120,20 +147,32 @@ class PredictiveEnsemble:
         parts = zip(self.beliefs, self.rows, strict=True)
         return np.concatenate([np.asarray(b.noise_scale(columns))[rows] for b, rows in parts])
 
-    def losses(self, candidates: Sequence[Candidate] | Mapping[str, np.ndarray]) -> np.ndarray:
+    def losses(
+        self,
+        candidates: Sequence[Candidate] | Mapping[str, np.ndarray],
+        *,
+        tau_factor: float | None = None,
+    ) -> np.ndarray:
         """Return mean losses [nats per token], ``(member, candidate)``.
 
         A member is one curve: candidates that are to be compared must be asked for in one call,
         because a belief's discrepancy is drawn jointly over the candidates of a call.
+
+        Args:
+            candidates: Or their columns.
+            tau_factor: By which the form's error beyond the costliest run is multiplied, for
+                beliefs that take it (`bayeslaw.search.own_errors.tells_apart`).
 
         Raises:
             InvalidInputError: A belief returned another shape or something not finite.
         """
         columns = candidates if isinstance(candidates, Mapping) else candidate_columns(candidates)
         n_candidates = len(next(iter(columns.values())))
+        changes = {} if tau_factor is None else {"tau_factor": tau_factor}
         parts = []
         for belief, rows in zip(self.beliefs, self.rows, strict=True):
-            values = np.asarray(belief.losses(columns), dtype=np.float64)
+            ask: Any = belief.losses  # with changes only where the belief takes them
+            values = np.asarray(ask(columns, **changes), dtype=np.float64)
             if values.shape != (len(belief.sigma), n_candidates):
                 raise InvalidInputError(
                     f"a loss belief returned shape {values.shape}, expected "
@@ -148,6 +187,19 @@ class PredictiveEnsemble:
                 f"does not hold there or its posterior failed"
             )
         return losses
+
+    def log_cost_distance(self, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return the log of each candidate's cost over the costliest run's, ``(candidate,)``.
+
+        Where laws count N in several ways it is the nearest; None where no belief knows its runs.
+        """
+        found = [
+            belief.log_cost_distance(columns)
+            for group in self.beliefs
+            for belief in getattr(group, "posteriors", (group,))
+            if isinstance(belief, Posterior)
+        ]
+        return np.min(found, axis=0) if found else None
 
     def members(self, n_draws: int, seed: int) -> np.ndarray:
         """Return member indices that give every draw equal weight ``(draw,)``, in random order.

@@ -14,6 +14,7 @@ from bayeslaw.search.outcomes import Outcomes
 NEGLIGIBLE = 1e-6
 """Share of the box below which a run is called worth nothing."""
 
+_TAUGHT = {"choice": "the choice", "front": "the front", "error": "losses"}
 _PLAIN = {"loss_nats": "nats/token", "ttft_ms": "ms to the first token", "tpot_ms": "ms/token"}
 
 
@@ -22,20 +23,33 @@ def explain(
     problem: Problem,
     objectives: Objectives | None,
     outcomes: Outcomes,
+    place: int,
     row: int,
     taken: Sequence[int],
-    hours: np.ndarray | None,
+    hours: float | None,
     value: float | None,
 ) -> str:
-    """Return a sentence or two: what the run is, what it may improve, how sure, for how long."""
-    candidate = outcomes.candidates[row]
+    """Return a sentence or two: what the run is, what it may improve, how sure, for how long.
+
+    Args:
+        way: What chose it.
+        problem: What it was chosen from.
+        objectives: What is wanted; None where no belief was asked.
+        outcomes: Of the chosen runs.
+        place: Of the run among them.
+        row: Of the run in the problem.
+        taken: Rows chosen before it.
+        hours: It takes, the median.
+        value: In the acquisition's own units.
+    """
+    candidate = outcomes.candidates[place]
     sentence = f"{candidate.architecture} on {candidate.n_tokens:,} tokens"
     if hours is not None:
-        sentence += f" (about {_hours(float(hours[row]))})"
-    if objectives is None or problem.utilities is None or problem.margins is None:
+        sentence += f" (about {_hours(hours)})"
+    if objectives is None:
         return sentence + ": " + _distance(way, problem, row, taken)
     expected = [
-        f"{found['p50'][row]:.4g} [{found['p05'][row]:.4g}, {found['p95'][row]:.4g}] {unit}"
+        f"{found['p50'][place]:.4g} [{found['p05'][place]:.4g}, {found['p95'][place]:.4g}] {unit}"
         for name, unit in _PLAIN.items()
         if (found := outcomes.quantiles(name)) is not None
         and (name in objectives.names or (name == "loss_nats" and "loss" in objectives.names))
@@ -48,10 +62,13 @@ def explain(
             f"{problem.n_candidates} candidates that the budget still pays for: stop, raise the "
             f"budget or widen the space."
         )
+    per = " for its device-hours" if hours is not None else ""
     if way.needs_target:
-        sentence += "; its loss would teach most about the choice at the target"
-        per = " for its device-hours" if hours is not None else ""
+        about = _TAUGHT[problem.goal]
+        sentence += f"; its loss would teach most about {about} at the target"
         return sentence + f"{per}, of {problem.n_candidates} candidates."
+    if not way.needs_front:
+        return sentence + f"; {way.summary}{per}, the most of {problem.n_candidates} candidates."
     sentence += "; " + _front(problem, objectives, row, taken)
     per = " per device-hour" if hours is not None else ""
     return sentence + f", the most expected gain{per} of {problem.n_candidates} candidates."

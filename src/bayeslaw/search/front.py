@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 _CHUNK_VALUES = 20_000_000
+# Medians that differ by less than this share are one: the noise in them would make the box.
+_LEAST_BOX = 1e-3
 
 
 def non_dominated(utilities: np.ndarray, is_feasible: np.ndarray) -> np.ndarray:
@@ -22,8 +24,12 @@ def non_dominated(utilities: np.ndarray, is_feasible: np.ndarray) -> np.ndarray:
     >>> non_dominated(points, np.array([[True, True, True]])).tolist()
     [[True, True, False]]
     """
-    n_draws, n_candidates, _ = utilities.shape
+    n_draws, n_candidates, n_objectives = utilities.shape
     values = np.where(is_feasible[..., None], utilities, -np.inf)
+    if n_objectives == 1:
+        return (values[..., 0] == values[..., 0].max(axis=1, keepdims=True)) & is_feasible
+    if n_objectives == 2:
+        return _staircase(values[..., 0], values[..., 1]) & is_feasible
     result = np.empty((n_draws, n_candidates), dtype=bool)
     size = max(1, _CHUNK_VALUES // max(1, n_candidates**2))
     for start in range(0, n_draws, size):
@@ -37,6 +43,23 @@ def non_dominated(utilities: np.ndarray, is_feasible: np.ndarray) -> np.ndarray:
     return result & is_feasible
 
 
+def _staircase(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return who is not dominated in two objectives, ``(draw, candidate)``, by sorting."""
+    order = np.lexsort((-second, -first), axis=1)
+    x, y = (np.take_along_axis(values, order, axis=1) for values in (first, second))
+    # Those equal in the first objective stand together, the best in the second in front.
+    starts = np.ones_like(x, dtype=bool)
+    starts[:, 1:] = x[:, 1:] < x[:, :-1]
+    group = np.maximum.accumulate(np.where(starts, np.arange(x.shape[1]), 0), axis=1)
+    best_before = np.full((len(y), y.shape[1] + 1), -np.inf)
+    np.maximum.accumulate(y, axis=1, out=best_before[:, 1:])
+    beaten = np.take_along_axis(best_before, group, axis=1) >= y
+    beaten |= np.take_along_axis(y, group, axis=1) > y
+    result = np.empty_like(beaten)
+    np.put_along_axis(result, order, ~beaten, axis=1)
+    return result
+
+
 def keeps_limits(margins: np.ndarray) -> np.ndarray:
     """Say who keeps all limits, ``(draw, candidate)``, from margins ``(draw, candidate, limit)``."""
     return np.asarray((margins >= 0).all(axis=-1))
@@ -48,9 +71,34 @@ def box_share(
     """Return the share of the box that each candidate dominates alone, ``(draw, candidate)``.
 
     Zero where it breaks a limit or is worse than the reference point; above 1 beyond the ideal.
+    One objective is counted on below the reference point: an error that all candidates share moves
+    all of them, and must not make them look alike. Who breaks a limit then stands with the worst
+    of its draw, or at 0 where that is worse.
     """
-    share = np.maximum((utilities - reference) / (ideal - reference), 0.0).prod(axis=-1)
-    return share * is_feasible
+    scaled = (utilities - reference) / (ideal - reference)
+    if utilities.shape[-1] > 1:
+        return np.maximum(scaled, 0.0).prod(axis=-1) * is_feasible
+    share = scaled[..., 0]
+    worst = np.where(is_feasible, share, np.inf).min(axis=1, keepdims=True)
+    return np.where(is_feasible, share, np.minimum(worst, 0.0))
+
+
+def without_common_shift(utilities: np.ndarray) -> np.ndarray:
+    """Return utilities less what all candidates of a draw are better or worse by.
+
+    What moves all candidates alike, such as the error that they share, is no reason to choose
+    between them; left in, it would carry a draw out of the box. The shift of a draw is its median
+    over candidates, less the median of those.
+
+    Args:
+        utilities: ``(draw, candidate, objective)``.
+
+    >>> draws = np.array([[[1.0], [2.0]], [[11.0], [12.0]]])
+    >>> without_common_shift(draws)[..., 0].tolist()
+    [[6.0, 7.0], [6.0, 7.0]]
+    """
+    middle = np.median(utilities, axis=1, keepdims=True)
+    return utilities - (middle - np.median(middle, axis=0, keepdims=True))
 
 
 def reference_and_ideal(utilities: np.ndarray, is_feasible: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -80,4 +128,4 @@ def reference_and_ideal(utilities: np.ndarray, is_feasible: np.ndarray) -> tuple
     # A front of one point has no range of its own; the range of all medians stands in.
     spread = np.where(ideal > worst, ideal - worst, np.ptp(medians, axis=0))
     spread = np.where(spread > 0, spread, np.maximum(np.abs(ideal), 1e-12))
-    return worst - 0.1 * spread, ideal
+    return np.minimum(worst - 0.1 * spread, ideal - _LEAST_BOX * np.abs(ideal)), ideal

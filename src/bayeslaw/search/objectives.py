@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.search.outcomes import Outcomes, check_names
+from bayeslaw.search.figures import check_names
+from bayeslaw.search.limits import check_together, read_limit
+from bayeslaw.search.outcomes import Outcomes
 from bayeslaw.space import Expression
 
 
@@ -61,18 +63,20 @@ def parse_objectives(
 
     Args:
         objectives: Separated by commas, or one a string; a minus sign means less is better.
-        limits: Comparisons; ``baseline.<name>`` is the baseline's value.
+        limits: Comparisons; ``baseline.<name>`` is the baseline's value, and ``baseline`` alone
+            that of the quantity on the left.
 
     Raises:
         ExpressionError: One cannot be read or names something unknown.
-        InvalidInputError: No objective, an objective that compares or a limit that does not.
+        InvalidInputError: No objective, an objective that compares, a limit that does not, or two
+            limits that nothing can keep together.
 
-    >>> wanted = parse_objectives("-loss, -tpot_ms", "tpot_ms <= 0.95 * baseline.tpot_ms")
+    >>> wanted = parse_objectives("-loss, -tpot_ms", "tpot_ms <= 0.95 * baseline")
     >>> sorted(wanted.names)
     ['baseline.tpot_ms', 'loss', 'tpot_ms']
     """
     wanted = tuple(Expression(text) for text in _split(objectives))
-    must = tuple(Expression(text) for text in _split(limits))
+    must = tuple(read_limit(text) for text in _split(limits))
     if not wanted:
         raise InvalidInputError("say what is wanted, such as '-loss_nats, -tpot_ms'; got nothing")
     for expression in wanted:
@@ -81,15 +85,9 @@ def parse_objectives(
                 f"an objective is a quantity to maximise, such as '-loss_nats', got "
                 f"{expression.text!r}; a comparison is a limit"
             )
-    for expression in must:
-        if not expression.is_comparison:
-            raise InvalidInputError(
-                f"a limit compares, such as 'memory_gb <= 40', got {expression.text!r}"
-            )
-        # A limit that cannot say by how much it holds (== or a chain) fails here, not mid-plan.
-        expression.margin(dict.fromkeys(expression.names, 1.0))
     parsed = Objectives(wanted, must)
     check_names(parsed.names)
+    check_together(must)
     return parsed
 
 

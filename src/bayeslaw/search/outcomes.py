@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayeslaw.errors import ExpressionError, InvalidInputError
 from bayeslaw.models.loss.noise import STUDENT_T_DOF
-from bayeslaw.runs import SHAPE_COLUMNS, candidate_columns
+from bayeslaw.runs import candidate_columns
 from bayeslaw.search.beliefs import Beliefs
+from bayeslaw.search.figures import (
+    certain_figures,
+    check_names,
+    check_predicted,
+    latency_figures,
+    loss_figures,
+)
+from bayeslaw.search.own_errors import dealt, error_beyond
 from bayeslaw.space import Candidate
 
-LOSS = ("loss_nats", "loss")
-LATENCY = ("ttft_ms", "tpot_ms", "e2e_ms")
-KNOWN = frozenset({*LOSS, *LATENCY, "memory_gb", "cost_gpu_hours", "n_tokens", *SHAPE_COLUMNS})
-"""Quantities an objective or limit may name; ``baseline.`` in front means the baseline's."""
+BASELINE = "baseline."
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,19 @@ class Outcomes:
             ``baseline.<quantity>`` to ``(draw, 1)``.
         new_values: Losses and latencies of a new run or timing, with their noise.
         n_draws: Rows.
+        beyond: Log of what the form's error beyond the costliest run multiplies a loss by, by
+            ``loss_nats`` and ``baseline.loss_nats``; empty where the law's error is not known
+            apart.
+        apart: The same draws, were that error each architecture's own instead of mostly shared;
+            None where it was not asked for or is not known apart.
     """
 
     candidates: tuple[Candidate, ...]
     values: Mapping[str, np.ndarray]
     new_values: Mapping[str, np.ndarray]
     n_draws: int
+    beyond: Mapping[str, np.ndarray]
+    apart: Outcomes | None = None
 
     def quantiles(self, name: str, level: float = 0.9) -> dict[str, np.ndarray] | None:
         """Return p05, p50 and p95 of a new run or timing, None where nothing is believed."""
@@ -43,6 +54,22 @@ class Outcomes:
         tails = ((1 - level) / 2, 0.5, (1 + level) / 2)
         found = np.quantile(self.new_values[name], tails, axis=0)
         return {f"p{round(100 * t):02d}": row for t, row in zip(tails, found, strict=True)}
+
+    def of(self, columns: Sequence[int]) -> Outcomes:
+        """Return some candidates' outcomes, the baseline's with them."""
+        kept = list(columns)
+
+        def cut(store: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {k: v if k.startswith(BASELINE) else v[:, kept] for k, v in store.items()}
+
+        return replace(
+            self,
+            candidates=tuple(self.candidates[i] for i in kept),
+            values=cut(self.values),
+            new_values=cut(self.new_values),
+            beyond=cut(self.beyond),
+            apart=None,
+        )
 
 
 def draw_outcomes(
@@ -53,6 +80,7 @@ def draw_outcomes(
     needed: frozenset[str] = frozenset(),
     n_draws: int = 256,
     seed: int = 0,
+    apart: bool = False,
 ) -> Outcomes:
     """Draw all that is believed about candidates, the baseline jointly with them.
 
@@ -63,6 +91,7 @@ def draw_outcomes(
         needed: Names that must be there.
         n_draws: Rows; row i is one loss member with one latency curve (they are independent).
         seed: The same seed, the same draws.
+        apart: Whether `Outcomes.apart` and `Outcomes.beyond` are wanted, too.
 
     Raises:
         ExpressionError: A needed name is unknown.
@@ -72,63 +101,52 @@ def draw_outcomes(
     everyone = [*candidates, *([baseline] if baseline is not None else [])]
     n = len(candidates)
     columns = candidate_columns(everyone)
-    values: dict[str, np.ndarray] = {name: column[None] for name, column in columns.items()}
+    values = certain_figures(everyone, columns, beliefs, needed)
     new_values: dict[str, np.ndarray] = {}
-    seeds = np.random.SeedSequence(seed).generate_state(5).tolist()
+    seeds = np.random.SeedSequence(seed).generate_state(6).tolist()
+    own = beyond = None
     if beliefs.loss is not None:
         members = beliefs.loss.members(n_draws, seeds[0])
-        losses = beliefs.loss.losses(columns)[members]
+        means = beliefs.loss.losses(columns)
         sigma = beliefs.loss.noise_scale(columns)[members]
+        losses = means[members]
         scatter = np.random.default_rng(seeds[1]).standard_t(STUDENT_T_DOF, losses.shape)
-        for name in LOSS:
-            values[name] = losses
-            new_values[name] = losses * np.exp(sigma * scatter)
+        noise = np.exp(sigma * scatter)
+        values |= loss_figures(losses, beliefs)
+        new_values |= loss_figures(losses * noise, beliefs, new_run=True, seed=seeds[4])
+        if apart and (error := error_beyond(beliefs.loss, columns, means)) is not None:
+            beyond = error[members]
+            lengths = [len(rows) for rows in beliefs.loss.rows]
+            strayed = dealt(error, columns, lengths, seeds[5]) - error
+            lone = losses * np.exp(strayed[members])
+            own = (
+                loss_figures(lone, beliefs),
+                loss_figures(lone * noise, beliefs, new_run=True, seed=seeds[4]),
+            )
     if beliefs.latency is not None and beliefs.workload is not None:
-        architectures = [candidate.architecture for candidate in everyone]
-        steps = beliefs.workload.output_tokens - 1
-        curves, timings = beliefs.latency.draw_with_timings(
-            architectures, beliefs.workload, n_draws, seeds[2]
+        drawn = beliefs.latency.draw_with_timings(
+            [candidate.architecture for candidate in everyone], beliefs.workload, n_draws, seeds[2]
         )
-        for target, drawn in ((values, curves), (new_values, timings)):
-            target |= drawn
-            target["e2e_ms"] = drawn["ttft_ms"] + steps * drawn["tpot_ms"]
-    if beliefs.workload is not None:
-        workload = beliefs.workload
-        memory = np.array([float(workload.memory_bytes(c.architecture)) for c in everyone])
-        values["memory_gb"] = memory[None] / 1e9
+        for store, both in zip((values, new_values), drawn, strict=True):
+            store |= latency_figures(both["ttft_ms"], both["tpot_ms"], beliefs.workload)
     if beliefs.cost is not None:
         values["cost_gpu_hours"] = beliefs.cost.draw(everyone, n_draws, seeds[3])
         new_values["cost_gpu_hours"] = values["cost_gpu_hours"]
-    if baseline is not None:
-        values |= {f"baseline.{name}": column[:, n:] for name, column in values.items()}
-        new_values |= {f"baseline.{name}": column[:, n:] for name, column in new_values.items()}
-    for store in (values, new_values):
-        store.update({k: v[:, :n] for k, v in store.items() if not k.startswith("baseline.")})
-    _check_present(needed, values, baseline)
-    return Outcomes(tuple(candidates), values, new_values, n_draws)
+    stores = values, new_values, {} if beyond is None else {"loss_nats": beyond}
+    found = Outcomes(
+        tuple(candidates), *(_split(store, n) for store in stores[:2]), n_draws,
+        _split(stores[2], n),
+    )  # fmt: skip
+    check_predicted(needed, found.values, baseline is not None)
+    if own is None:
+        return found
+    lone_values, lone_new = ({**s, **o} for s, o in zip((values, new_values), own, strict=True))
+    alone = replace(found, values=_split(lone_values, n), new_values=_split(lone_new, n), beyond={})
+    return replace(found, apart=alone)
 
 
-def check_names(names: frozenset[str]) -> None:
-    """Refuse names that no belief could ever give."""
-    bare = {name.removeprefix("baseline.") for name in names}
-    if unknown := sorted(bare - KNOWN):
-        raise ExpressionError(
-            f"unknown name(s) {unknown} in an objective or limit; known are {sorted(KNOWN)}, each "
-            f"also as baseline.<name>"
-        )
-
-
-def _check_present(
-    needed: frozenset[str], values: Mapping[str, np.ndarray], baseline: Candidate | None
-) -> None:
-    for name in sorted(needed - set(values)):
-        bare = name.removeprefix("baseline.")
-        if name != bare and baseline is None:
-            raise InvalidInputError(f"{name!r} needs a baseline, none was given")
-        reason = {
-            "loss_nats": "no loss law is fitted yet",
-            "loss": "no loss law is fitted yet",
-            "memory_gb": "no workload was given",
-            "cost_gpu_hours": "no cost model was given",
-        }.get(bare, "no latency was measured yet")
-        raise InvalidInputError(f"{name!r} cannot be predicted: {reason}")
+def _split(store: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+    """Name the baseline's column, the last beyond n, apart from the candidates'."""
+    found = {name: column[:, :n] for name, column in store.items()}
+    lasts = {f"{BASELINE}{name}": column[:, n:] for name, column in store.items()}
+    return found | {name: column for name, column in lasts.items() if column.shape[1]}

@@ -5,65 +5,81 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from typing import Any, get_args
 
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.runs import Run
-from bayeslaw.search.acquisition import Acquisition, Problem, find_acquisition
+from bayeslaw.search.acquisition import Acquisition, Goal, Problem, find_acquisition
 from bayeslaw.search.beliefs import Beliefs
+from bayeslaw.search.candidate_pool import CandidatePool
+from bayeslaw.search.certainty import monte_carlo_error
 from bayeslaw.search.explain import explain
+from bayeslaw.search.finalists import second_opinion
 from bayeslaw.search.objectives import parse_objectives
-from bayeslaw.search.outcomes import Outcomes
-from bayeslaw.search.pool import build_problem, open_candidates
+from bayeslaw.search.outcomes import draw_outcomes
+from bayeslaw.search.pool import Asked, build_problem, open_pool
+from bayeslaw.search.portfolio import Portfolio, choose_runs
+from bayeslaw.search.screening import screen
 from bayeslaw.search.suggestion import Suggestion
+from bayeslaw.search.viability import Viability
 from bayeslaw.space import Candidate
 
 logger = logging.getLogger(__name__)
 
-# How many costs are tried as the price of the dearest run of a space-filling set.
-_N_CAPS = 16
+OBJECTIVES = "-loss_nats, -tpot_ms"
+N_DRAWS = 512
+"""Joint draws that values are averaged over, unless told otherwise."""
 
 
 def plan(
     beliefs: Beliefs,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Candidate] | CandidatePool,
     *,
     done: Sequence[Run] = (),
     pending: Sequence[Run] = (),
     q: int = 1,
     budget_gpu_hours: float | None = None,
+    max_gpu_hours: float | None = None,
     seed: int = 0,
-    acquisition: str = "qlognehvi",
-    objectives: str | Sequence[str] = "-loss_nats, -tpot_ms",
+    acquisition: str = "target_lookahead",
+    objectives: str | Sequence[str] = OBJECTIVES,
     limits: str | Sequence[str] = (),
     baseline: Candidate | None = None,
     target_candidates: Sequence[Candidate] = (),
-    n_draws: int = 256,
+    goal: Goal = "choice",
+    viability: Viability | None = None,
+    n_draws: int = N_DRAWS,
 ) -> list[Suggestion]:
     """Choose the runs that are worth most for their device-hours.
 
-    Runs are chosen one after the other, each as if those before it were pending: the one with the
-    most value per predicted (median) hour among those that the rest of the budget pays for. An
-    acquisition without a value (space_filling, random) chooses on its own score among runs
-    cheaper than a cap, the highest cap at which all q fit into the budget.
+    Runs are chosen one after the other, each as if those before it were under way. With a budget,
+    several ways of weighing value against cost are planned to its end and the best is taken
+    (`choose_runs`). An acquisition without a value (space_filling, random) chooses on its own score
+    among runs cheaper than a cap, the highest cap at which all q fit into the budget.
 
     Args:
         beliefs: Of loss, latency and cost; space_filling and random need only the cost, and that
             only with a budget.
-        candidates: The pool; at most a few thousand.
-        done: Ended runs, never repeated; the front that a new run must extend is of those that
-            did not fail.
+        candidates: The pool: candidates or their columns, up to millions where the acquisition
+            looks at the target.
+        done: Ended runs, never repeated.
         pending: Runs under way; neither repeated nor ignored.
         q: Runs wanted.
-        budget_gpu_hours: What they may cost together; None for no limit.
+        budget_gpu_hours: What they and all later runs may cost together; None for no limit.
+        max_gpu_hours: What any one of them may cost, such as a deadline's hours times the devices
+            of a slot; None for no limit.
         seed: The same seed, the same plan.
         acquisition: A name in `ACQUISITIONS`.
         objectives: What is wanted, such as ``-loss_nats, -tpot_ms``.
         limits: What must hold, such as ``memory_gb <= 40``.
         baseline: What ``baseline.`` in a limit means.
-        target_candidates: What may be built at the target; knowledge_gradient asks which of the
-            runs would teach most about the choice between them.
+        target_candidates: What may be built at the target; acquisitions that look at the target
+            ask which runs would teach most about it.
+        goal: What the runs are for: the ``choice`` of one of them, their whole ``front``, or small
+            ``error`` of their predicted losses.
+        viability: What is known of runs that fail; values are multiplied by the chance of success.
         n_draws: Draws that values are averaged over.
 
     Returns:
@@ -74,132 +90,195 @@ def plan(
             beliefs that the acquisition, the budget, an objective or a limit needs are missing.
     """
     way = find_acquisition(acquisition)
-    _check(beliefs, way, q, budget_gpu_hours)
-    pool = open_candidates(candidates, done, pending)
-    parsed = parse_objectives(objectives, limits) if way.needs_beliefs else None
-    problem, outcomes = build_problem(
+    _check(beliefs, way, q, {"budget_gpu_hours": budget_gpu_hours, "max_gpu_hours": max_gpu_hours})
+    asked = _asked(
+        way, done=done, pending=pending, objectives=objectives, limits=limits, baseline=baseline,
+        target_candidates=target_candidates, goal=goal, n_draws=n_draws, seed=seed,
+    )  # fmt: skip
+    pool = open_pool(candidates, done, pending)
+    n_open = len(pool)
+    hours = _hours(beliefs, pool)
+    if max_gpu_hours is not None and hours is not None:
+        pool, hours = pool.take(hours <= max_gpu_hours), hours[hours <= max_gpu_hours]
+        if not len(pool):
+            logger.warning("no candidate costs at most %s device-hours", max_gpu_hours)
+            return []
+    near = screen(beliefs, pool, asked, way, hours)
+    pool, hours = pool.take(near), None if hours is None else hours[near]
+    problem = build_problem(
         beliefs,
         pool,
-        done,
-        pending,
-        parsed,
-        baseline,
-        n_draws=n_draws,
-        seed=seed,
-        target_candidates=target_candidates if way.needs_target else (),
+        asked,
+        way,
+        hours=hours,
+        p_success=None if viability is None else viability.p_success(pool.columns),
     )
-    hours = None
-    if beliefs.cost is not None:
-        hours = beliefs.cost.predict(pool)["p50"]
-    chosen = _choose(way, problem, hours, q, budget_gpu_hours)
+    chosen = choose_runs(way, problem, budget_hours=budget_gpu_hours, n_runs=q)
     if len(chosen) < q:
         logger.warning(
-            "the budget of %s device-hours pays for %d of %d runs",
-            budget_gpu_hours,
-            len(chosen),
-            q,
+            "the budget of %s device-hours pays for %d of %d runs", budget_gpu_hours, len(chosen), q
         )
-    record = {
+    record = _record(way, problem, asked, chosen, n_open)
+    return _suggestions(beliefs, pool, asked, way, problem, chosen, record)
+
+
+def worth(
+    beliefs: Beliefs,
+    candidates: Sequence[Candidate] | CandidatePool,
+    *,
+    acquisition: str = "target_lookahead",
+    viability: Viability | None = None,
+    budget_gpu_hours: float | None = None,
+    max_gpu_hours: float | None = None,
+    **asked: Any,
+) -> np.ndarray:
+    """Return what each candidate alone is worth for its hours ``(candidate,)``, for a climb.
+
+    The log of its value over its cost, at the acquisition's first power of the cost; minus infinity
+    for one that may not be run for its cost.
+
+    Args:
+        beliefs: As in `plan`.
+        candidates: Any, done ones too.
+        acquisition: One with a value per hour.
+        viability: As in `plan`.
+        budget_gpu_hours: As in `plan`.
+        max_gpu_hours: As in `plan`.
+        **asked: As in `plan`: done, pending, objectives and so on.
+    """
+    way = find_acquisition(acquisition)
+    most = min((x for x in (budget_gpu_hours, max_gpu_hours) if x is not None), default=math.inf)
+    _check(beliefs, way, 1, {"budget_gpu_hours": budget_gpu_hours, "max_gpu_hours": max_gpu_hours})
+    pool = candidates
+    if not isinstance(pool, CandidatePool):
+        pool = CandidatePool.from_candidates(pool)
+    hours = _hours(beliefs, pool)
+    p_success = None if viability is None else viability.p_success(pool.columns)
+    problem = build_problem(
+        beliefs, pool, _asked(way, **asked), way, hours=hours, p_success=p_success
+    )
+    score = way.score(problem, [])
+    if hours is None:
+        return score
+    return np.where(hours <= most, score - way.cost_powers[0] * np.log(hours), -np.inf)
+
+
+def _asked(
+    way: Acquisition,
+    *,
+    done: Sequence[Run] = (),
+    pending: Sequence[Run] = (),
+    objectives: str | Sequence[str] = OBJECTIVES,
+    limits: str | Sequence[str] = (),
+    baseline: Candidate | None = None,
+    target_candidates: Sequence[Candidate] = (),
+    goal: Goal = "choice",
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> Asked:
+    if goal not in get_args(Goal):
+        raise InvalidInputError(f"goal must be one of {get_args(Goal)}, got {goal!r}")
+    return Asked(
+        done=tuple(done),
+        pending=tuple(pending),
+        objectives=parse_objectives(objectives, limits) if way.needs_beliefs else None,
+        baseline=baseline,
+        target_candidates=tuple(dict.fromkeys(target_candidates)),
+        goal=goal,
+        n_draws=n_draws,
+        seed=seed,
+    )
+
+
+def _suggestions(
+    beliefs: Beliefs,
+    pool: CandidatePool,
+    asked: Asked,
+    way: Acquisition,
+    problem: Problem,
+    chosen: Portfolio,
+    record: dict[str, Any],
+) -> list[Suggestion]:
+    if not len(chosen):
+        return []
+    candidates = [pool[row] for row in chosen.rows]
+    outcomes = draw_outcomes(
+        beliefs, candidates, baseline=asked.baseline, n_draws=asked.n_draws, seed=asked.seed
+    )
+    costs = None if beliefs.cost is None else beliefs.cost.predict(candidates)
+    found = []
+    for place, (row, score) in enumerate(zip(chosen.rows, chosen.scores, strict=True)):
+        taken = list(chosen.rows[:place])
+        value = math.exp(score) if way.is_per_hour else None
+        hours = None if costs is None else float(costs["p50"][place])
+        of_run = dict(record)
+        if way.is_per_hour:
+            of_run["value_stderr"] = monte_carlo_error(way, problem, row, taken)
+        if way.gain is not None:
+            of_run["second_opinion"] = second_opinion(problem, row).to_dict()
+        found.append(
+            Suggestion(
+                candidate=candidates[place],
+                **{
+                    name: None
+                    if (q := outcomes.quantiles(name)) is None
+                    else {key: float(values[place]) for key, values in q.items()}
+                    for name in ("loss_nats", "ttft_ms", "tpot_ms")
+                },
+                cost_gpu_hours=None
+                if costs is None
+                else {key: float(values[place]) for key, values in costs.items()},
+                value=value,
+                value_per_hour=None if value is None or hours is None else value / hours,
+                why=explain(
+                    way, problem, asked.objectives, outcomes, place, row, taken, hours, value
+                ),
+                record=of_run,
+            )
+        )
+    return found
+
+
+def _record(
+    way: Acquisition, problem: Problem, asked: Asked, chosen: Portfolio, n_open: int
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
         "acquisition": way.name,
-        "seed": seed,
-        "n_candidates": len(pool),
-        "n_draws": n_draws,
-        "n_done_without_shape": sum(run.architecture is None for run in done),
+        "seed": asked.seed,
+        "n_candidates": n_open,
+        "n_scored": problem.n_candidates,
+        "n_draws": asked.n_draws,
+        "n_pending": problem.n_pending,
+        "n_done_without_shape": sum(run.architecture is None for run in asked.done),
     }
-    if parsed is not None and problem.reference_point is not None:
-        names = [expression.text for expression in parsed.wanted]
+    if way.needs_target:
+        record |= {"goal": asked.goal, "n_target": problem.n_target}
+    if chosen.cost_power is not None:
+        record["cost_power"] = chosen.cost_power
+    if chosen.gain is not None:
+        record["plan_gain"] = chosen.gain
+    if asked.objectives is not None and problem.reference_point is not None:
+        names = [expression.text for expression in asked.objectives.wanted]
         assert problem.ideal_point is not None
         record["reference_point"] = dict(zip(names, problem.reference_point.tolist(), strict=True))
         record["ideal_point"] = dict(zip(names, problem.ideal_point.tolist(), strict=True))
         logger.info("reference point %s", record["reference_point"])
-    suggestions = []
-    for place, (row, score) in enumerate(chosen):
-        taken = [other for other, _ in chosen[:place]]
-        value = math.exp(score) if way.is_per_hour else None
-        suggestions.append(
-            Suggestion(
-                candidate=pool[row],
-                loss_nats=_quantiles(outcomes, "loss_nats", row),
-                ttft_ms=_quantiles(outcomes, "ttft_ms", row),
-                tpot_ms=_quantiles(outcomes, "tpot_ms", row),
-                cost_gpu_hours=_cost_quantiles(beliefs, pool[row]),
-                value=value,
-                value_per_hour=None if value is None or hours is None else value / hours[row],
-                why=explain(way, problem, parsed, outcomes, row, taken, hours, value),
-                record=record,
-            )
-        )
-    return suggestions
+    return record
 
 
-def _choose(
-    way: Acquisition,
-    problem: Problem,
-    hours: np.ndarray | None,
-    q: int,
-    budget: float | None,
-) -> list[tuple[int, float]]:
-    """Return rows and scores, in the order they were chosen."""
-    everything = np.full(problem.n_candidates, True)
-    if way.is_per_hour or hours is None or budget is None:
-        return _choose_greedily(way, problem, hours, q, budget, everything)
-    caps = np.quantile(hours, np.linspace(1, 0, _N_CAPS))
-    best: list[tuple[int, float]] = []
-    for cap in caps:
-        found = _choose_greedily(way, problem, hours, q, budget, hours <= cap)
-        if len(found) > len(best):
-            best = found
-        if len(best) == min(q, problem.n_candidates):
-            break
-    return best
+def _hours(beliefs: Beliefs, pool: CandidatePool) -> np.ndarray | None:
+    return None if beliefs.cost is None else beliefs.cost.predict(pool.columns)["p50"]
 
 
-def _choose_greedily(
-    way: Acquisition,
-    problem: Problem,
-    hours: np.ndarray | None,
-    q: int,
-    budget: float | None,
-    is_allowed: np.ndarray,
-) -> list[tuple[int, float]]:
-    left = math.inf if budget is None else budget
-    chosen: list[tuple[int, float]] = []
-    taken: list[int] = []
-    for _ in range(q):
-        is_open = is_allowed.copy()
-        is_open[taken] = False
-        if hours is not None:
-            is_open &= hours <= left
-        if not is_open.any():
-            break
-        score = way.score(problem, taken)
-        worth = score - np.log(hours) if way.is_per_hour and hours is not None else score
-        row = int(np.argmax(np.where(is_open, worth, -np.inf)))
-        taken.append(row)
-        chosen.append((row, float(score[row])))
-        left -= 0.0 if hours is None else float(hours[row])
-    return chosen
-
-
-def _check(beliefs: Beliefs, way: Acquisition, q: int, budget: float | None) -> None:
+def _check(beliefs: Beliefs, way: Acquisition, q: int, budgets: dict[str, float | None]) -> None:
     if q < 1:
         raise InvalidInputError(f"q must be at least 1 run, got {q}")
-    if budget is not None and not budget > 0:
-        raise InvalidInputError(f"budget_gpu_hours must be positive, got {budget}")
-    if budget is not None and beliefs.cost is None:
-        raise InvalidInputError("a budget needs a cost model: fit_cost(runs, device=...)")
+    for name, budget in budgets.items():
+        if budget is not None and not budget > 0:
+            raise InvalidInputError(f"{name} must be positive GPU-hours, got {budget}")
+        if budget is not None and beliefs.cost is None:
+            raise InvalidInputError(f"{name} needs a cost model: fit_cost(runs, device=...)")
     if way.needs_beliefs and beliefs.loss is None:
         raise InvalidInputError(
             f"{way.name} needs a fitted loss law; begin with acquisition='space_filling'"
         )
-
-
-def _quantiles(outcomes: Outcomes, name: str, row: int) -> dict[str, float] | None:
-    found = outcomes.quantiles(name)
-    return None if found is None else {key: float(values[row]) for key, values in found.items()}
-
-
-def _cost_quantiles(beliefs: Beliefs, candidate: Candidate) -> dict[str, float] | None:
-    if beliefs.cost is None:
-        return None
-    return {key: float(values[0]) for key, values in beliefs.cost.predict([candidate]).items()}

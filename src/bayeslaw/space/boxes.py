@@ -60,6 +60,14 @@ class Cover:
             counts.append(product)
         return counts
 
+    def members(self) -> np.ndarray:
+        """Enumerate the members of all boxes: indices, shape ``(member, axis)``."""
+        blocks = []
+        for first, last in zip(self.first, self.last, strict=True):
+            grid = np.indices(last - first + 1).reshape(len(first), -1).T
+            blocks.append(grid + first)
+        return np.concatenate(blocks)
+
     def draw(self, n_draws: int, rng: np.random.Generator) -> np.ndarray:
         """Draw members uniformly from the union of boxes: indices, shape ``(draw, axis)``."""
         volumes = self.volumes

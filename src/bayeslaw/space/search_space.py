@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,8 +15,10 @@ from bayeslaw.space.architecture import Architecture
 from bayeslaw.space.axis import read_axis
 from bayeslaw.space.boxes import Cover, cover
 from bayeslaw.space.candidate import Candidate
+from bayeslaw.space.contradiction import contradiction
 from bayeslaw.space.expression import Expression
 from bayeslaw.space.interval import Interval, Truth
+from bayeslaw.space.neighbours import nearby
 from bayeslaw.space.quantities import AXES, quantity
 from bayeslaw.space.workload import Workload
 
@@ -94,7 +96,7 @@ class SearchSpace:
                     f"constraint {expression.text!r} must compare, such as 'n_params <= 1e9'"
                 )
         # Evaluated once at the door, so that an unknown name fails here and not at 3 am.
-        self._test({name: values[:1] for name, values in self._values.items()})
+        self._test({name: values[:1] for name, values in self._all_values.items()})
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -177,20 +179,74 @@ class SearchSpace:
             if not len(current.first):
                 raise self._empty()
             if current.is_exact and sum(current.exact_counts()) <= 2 * n_candidates:
-                found = rng.permutation(_members(current))
+                found = rng.permutation(current.members())
                 break
+            is_finest = len(current.first) >= _COVER_SIZES[-1]
+            n_drawn = max(16_384 if is_finest else 1024, 2 * n_candidates)
             for round_number in range(1, _ROUNDS_PER_COVER + 1):
-                drawn = self._draw(current, max(1024, 2 * n_candidates), rng)
+                drawn = self._draw(current, n_drawn, rng)
                 found = _distinct(np.concatenate([found, drawn]))
                 if len(found) >= n_candidates:
                     return self._candidates(found[:n_candidates])
-                if len(found) / round_number < n_candidates / _ROUNDS_WORTH_REFINING:
-                    break  # members are rare in these boxes: finer ones pay
+                is_rare = len(found) / round_number < n_candidates / _ROUNDS_WORTH_REFINING
+                if is_rare and not is_finest:
+                    break  # finer boxes pay
         if not len(found):
             raise UndecidedError(
                 f"no member found in {_COVER_SIZES[-1]} boxes; loosen one of {list(self.constraints)}"
             )
         return self._candidates(found[:n_candidates])
+
+    def neighbours(
+        self, candidate: Candidate, n: int, seed: int = 0, *, reach: int = 2
+    ) -> list[Candidate]:
+        """Return distinct members a few axis steps from one; every one of them is feasible.
+
+        A mix: one axis moved, two or three moved together, and, where constraints tie axes to each
+        other, a step that another axis makes up for. Nothing is built: it takes some milliseconds.
+
+        Args:
+            candidate: A member.
+            n: How many; fewer where no more are found.
+            seed: The same seed, the same neighbours.
+            reach: Longest step along an axis, in values of that axis.
+
+        Raises:
+            InvalidInputError: The candidate is no member, or ``reach`` is below 1.
+        """
+        if wrong := self.violations(candidate):
+            raise InvalidInputError(f"{candidate} is no member of the space: {'; '.join(wrong)}")
+        if reach < 1:
+            raise InvalidInputError(f"reach is a number of axis steps, at least 1, got {reach}")
+        point = {**candidate.architecture.to_dict(), "n_tokens": candidate.n_tokens}
+        start = np.array(
+            [np.searchsorted(axis, float(point[name])) for name, axis in self._values.items()]
+        )
+        sizes = np.array([len(axis) for axis in self._values.values()])
+        rng = np.random.default_rng(seed)
+        return self._candidates(
+            nearby(start, sizes, lambda rows: self._test(self._columns(rows)), n, rng, reach=reach)
+        )
+
+    def fix(self, **values: int | bool) -> SearchSpace:
+        """Return the members that have these values, such as ``space.fix(n_layers=12)``.
+
+        Raises:
+            InvalidInputError: An axis is unknown or has no such value.
+        """
+        if unknown := sorted(set(values) - set(AXES)):
+            raise InvalidInputError(
+                f"cannot fix {unknown}; axes are {list(AXES)}, anything else is a constraint"
+            )
+        for name, value in values.items():
+            (wanted,), axis = read_axis(name, value, is_flag=name in _FLAGS), self._all_values[name]
+            if wanted not in axis:
+                nearest = axis[np.argsort(np.abs(axis - wanted), kind="stable")[:2]]
+                raise InvalidInputError(
+                    f"{name} = {value} is not on its axis; nearest are "
+                    f"{sorted(nearest.astype(int).tolist())}"
+                )
+        return self.with_axes(**values)
 
     def where(self, *constraints: str) -> SearchSpace:
         """Return the same space with more constraints."""
@@ -279,10 +335,21 @@ class SearchSpace:
         return [Candidate(Architecture.from_numbers(row), int(row["n_tokens"])) for row in named]
 
     def _empty(self) -> EmptySpaceError:
-        return EmptySpaceError(
-            f"no member of this space meets all of {[e.text for e in self._expressions]}; "
-            f"loosen one, or widen the axes {sorted(self.axes)}"
+        texts = [expression.text for expression in self._expressions]
+        clash = contradiction(texts[1:], self._is_proven_empty) or texts[:1]
+        named = " and ".join(repr(text) for text in clash)
+        advice = (
+            "no member of these axes meets it; loosen it"
+            if len(clash) == 1
+            else f"these {len(clash)} contradict each other; loosen one of them"
         )
+        return EmptySpaceError(
+            f"the space is empty because of {named}: {advice}, or widen the axes {sorted(self.axes)}"
+        )
+
+    def _is_proven_empty(self, constraints: Sequence[str]) -> bool:
+        part = replace(self, constraints=tuple(constraints), tensor_parallel=1)
+        return any(not len(axis) for axis in part._values.values()) or not len(part._cover.first)
 
 
 class _Recorder(dict[str, Any]):
@@ -295,15 +362,6 @@ class _Recorder(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         self.asked.add(name)
         return super().__getitem__(name)
-
-
-def _members(current: Cover) -> np.ndarray:
-    """Enumerate the members of all boxes: indices, shape ``(member, axis)``."""
-    blocks = []
-    for first, last in zip(current.first, current.last, strict=True):
-        grid = np.indices(last - first + 1).reshape(len(first), -1).T
-        blocks.append(grid + first)
-    return np.concatenate(blocks)
 
 
 def _distinct(members: np.ndarray) -> np.ndarray:

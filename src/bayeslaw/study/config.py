@@ -106,7 +106,11 @@ class PlanSection(Section):
         measured: Architectures timed, at the target and at the runs' scale [count].
         pool: Candidates drawn from the space for each decision [count].
         budget_gpu_hours: Device-hours that all runs together may take [h].
+        max_gpu_hours: Device-hours that any one run may take [h]; None for no limit.
+        fixed: Axes that every run keeps at one value, such as ``{n_layers: 12}``.
         acquisition: Name in `bayeslaw.search.ACQUISITIONS`.
+        goal: What runs are for: the ``choice`` at the target, its whole ``front``, or small
+            ``error`` of its predicted losses.
         laws: Names in `bayeslaw.models.loss.LAWS`.
     """
 
@@ -116,7 +120,10 @@ class PlanSection(Section):
     measured: Annotated[int, Field(ge=4)] = 16
     pool: Annotated[int, Field(ge=8)] = 512
     budget_gpu_hours: Annotated[float, Field(gt=0)]
-    acquisition: str = "qlognehvi"
+    max_gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    fixed: dict[str, int] = Field(default_factory=dict)
+    acquisition: str = "target_lookahead"
+    goal: Literal["choice", "front", "error"] = "choice"
     laws: tuple[str, ...] = ("conditional_multiplicative",)
 
 
@@ -178,7 +185,7 @@ class StudyConfig(Section):
     @property
     def training_space(self) -> SearchSpace:
         """Members that may be run to learn from."""
-        return self.full_space.where(*self.train.constraints)
+        return self.full_space.where(*self.train.constraints).fix(**self.plan.fixed)
 
     @property
     def decision(self) -> Target:

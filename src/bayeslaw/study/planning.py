@@ -12,7 +12,7 @@ from typing import Literal
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.costs import fit_cost
 from bayeslaw.models.latency import fit_latency
-from bayeslaw.models.loss import LAWS, Posterior, fit_law
+from bayeslaw.models.loss import LAWS, Posterior, fit_law, weights_by_evidence
 from bayeslaw.models.recipes import RECIPES
 from bayeslaw.runs import Measurement, Run, RunTable
 from bayeslaw.search import (
@@ -23,8 +23,10 @@ from bayeslaw.search import (
     Suggestion,
     parse_objectives,
     plan,
+    plan_in_space,
     recommend,
 )
+from bayeslaw.search.viability import fit_viability
 from bayeslaw.space import Candidate
 from bayeslaw.study.config import StudyConfig
 
@@ -65,9 +67,9 @@ def form_beliefs(
     runs: Iterable[Run],
     measurements: Sequence[Measurement],
     *,
-    n_members: int = 256,
+    n_members: int = 512,
 ) -> Beliefs:
-    """Put loss, latency and cost into one bundle; laws weigh equally.
+    """Put loss, latency and cost into one bundle; laws weigh by how they foresaw the runs.
 
     Args:
         config: Of the study.
@@ -80,7 +82,12 @@ def form_beliefs(
     serving = config.serving
     served = [m for m in measurements if m.workload == serving and m.is_feasible]
     return Beliefs(
-        loss=PredictiveEnsemble.from_beliefs(posteriors, n_members=n_members, seed=config.seed),
+        loss=PredictiveEnsemble.from_beliefs(
+            posteriors,
+            weights_by_evidence(posteriors).tolist(),
+            n_members=n_members,
+            seed=config.seed,
+        ),
         latency=fit_latency(served, seed=config.seed) if served else None,
         workload=serving,
         cost=fit_cost(list(runs), seq_len=config.train.seq_len),
@@ -122,31 +129,49 @@ def suggest_runs(
     budget_gpu_hours: float,
     round_number: int,
 ) -> list[Suggestion]:
-    """Choose the next runs from a fresh pool; never one that is done, failed or pending."""
-    pool = config.training_space.sample(config.plan.pool, seed=config.seed + round_number)
+    """Choose the next runs out of the space; never one that is done, failed or pending."""
     decision, target = config.decision, []
     if ACQUISITIONS[config.plan.acquisition].needs_target:
         target = config.target_space.sample(config.plan.pool, seed=config.seed)
     known = [run for run in runs if run.architecture is not None]
-    return plan(
+    return plan_in_space(
         beliefs,
-        pool,
+        config.training_space,
+        n_sampled=config.plan.pool,
         done=[run for run in known if run.is_ended],
         pending=[run for run in known if not run.is_ended],
         q=q,
         budget_gpu_hours=budget_gpu_hours,
+        max_gpu_hours=config.plan.max_gpu_hours,
         seed=config.seed + round_number,
         acquisition=config.plan.acquisition,
         objectives=decision.objectives,
         limits=_limits(config),
         baseline=decision.baseline_candidate,
         target_candidates=target,
+        goal=config.plan.goal,
+        viability=fit_viability(runs),
     )
 
 
-def recommend_architecture(config: StudyConfig, beliefs: Beliefs) -> Recommendation:
-    """Choose the architecture for the target."""
+def recommend_architecture(
+    config: StudyConfig,
+    beliefs: Beliefs,
+    runs: Sequence[Run] = (),
+    *,
+    budget_gpu_hours: float | None = None,
+) -> Recommendation:
+    """Choose the architecture for the target, and the run that would decide where it is open.
+
+    Args:
+        config: Of the study.
+        beliefs: About a thousand members of the losses.
+        runs: Done and pending.
+        budget_gpu_hours: What is left for a deciding run; none is looked for without it.
+    """
     decision = config.decision
+    known = [run for run in runs if run.architecture is not None]
+    may_run = budget_gpu_hours is not None and budget_gpu_hours > 0
     return recommend(
         beliefs,
         config.target_space.sample(config.plan.pool, seed=config.seed),
@@ -154,6 +179,11 @@ def recommend_architecture(config: StudyConfig, beliefs: Beliefs) -> Recommendat
         objectives=decision.objectives,
         limits=_limits(config),
         seed=config.seed,
+        space=config.target_space,
+        runs=config.training_space.sample(config.plan.pool, seed=config.seed) if may_run else (),
+        done=[run for run in known if run.is_ended],
+        pending=[run for run in known if not run.is_ended],
+        budget_gpu_hours=budget_gpu_hours if may_run else None,
     )
 
 

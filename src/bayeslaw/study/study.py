@@ -239,7 +239,7 @@ class Study:
             found.append(posterior)
         return found
 
-    def beliefs(self, posteriors: Sequence[Posterior], *, n_members: int = 256) -> Beliefs:
+    def beliefs(self, posteriors: Sequence[Posterior], *, n_members: int = 512) -> Beliefs:
         """Put loss, latency and cost into one bundle; decisions deserve about 1,000 members."""
         return planning.form_beliefs(
             self.config, posteriors, self._evidence, self.measurements,
@@ -248,7 +248,10 @@ class Study:
 
     def recommend(self, beliefs: Beliefs) -> Recommendation:
         """Choose the architecture for the target and keep the choice."""
-        recommendation = planning.recommend_architecture(self.config, beliefs)
+        left = self.config.plan.budget_gpu_hours - self.state.spent_gpu_hours()
+        recommendation = planning.recommend_architecture(
+            self.config, beliefs, self.runs, budget_gpu_hours=left
+        )
         self.state.write_document("recommendation", recommendation.to_dict())
         return recommendation
 

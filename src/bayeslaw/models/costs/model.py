@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.runs import Run
-from bayeslaw.space import Candidate, Device
+from bayeslaw.runs import Run, candidate_columns
+from bayeslaw.space import Candidate, Device, formulas
+
+Candidates = Sequence[Candidate] | Mapping[str, np.ndarray]
 
 # Prior on log hours = log(ideal hours) - log MFU + slopes. MFU of published runs is 0.23-0.50 on
 # an H100 and far less for tiny networks; a network twice as large reaches a share more.
@@ -50,8 +52,11 @@ class CostModel:
     seq_len: int
     n_runs: int
 
-    def predict(self, candidates: Sequence[Candidate], level: float = 0.9) -> dict[str, np.ndarray]:
-        """Return quantiles of one new run's cost [GPU-hours], keyed ``p05``, ``p50``, ``p95``."""
+    def predict(self, candidates: Candidates, level: float = 0.9) -> dict[str, np.ndarray]:
+        """Return quantiles of one new run's cost [GPU-hours], keyed ``p05``, ``p50``, ``p95``.
+
+        Candidates may be given as their columns, as `bayeslaw.runs.candidate_columns` lays them out.
+        """
         if not 0 < level < 1:
             raise InvalidInputError(f"level must be between 0 and 1, got {level}")
         location, spread = self._location_and_spread(candidates)
@@ -60,18 +65,18 @@ class CostModel:
             for tail in ((1 - level) / 2, 0.5, (1 + level) / 2)
         }
 
-    def draw(self, candidates: Sequence[Candidate], n_draws: int, seed: int) -> np.ndarray:
+    def draw(self, candidates: Candidates, n_draws: int, seed: int) -> np.ndarray:
         """Draw costs of new runs [GPU-hours], ``(draw, candidate)``; a row shares its coefficients."""
         rng = np.random.default_rng(seed)
         sigma = self.noise_sd * np.sqrt(self.degrees / rng.chisquare(self.degrees, (n_draws, 1)))
         lower = np.linalg.cholesky(self.scale)
         coefficients = self.mean + sigma * (rng.standard_normal((n_draws, 4)) @ lower.T)
         design, offset = _design(candidates, self.centre, self.log_rate, self.seq_len)
-        noise = sigma * rng.standard_normal((n_draws, len(candidates)))
+        noise = sigma * rng.standard_normal((n_draws, len(design)))
         return np.exp(offset + coefficients @ design.T + noise)
 
     def _location_and_spread(
-        self, candidates: Sequence[Candidate]
+        self, candidates: Candidates
     ) -> tuple[np.ndarray, np.ndarray]:
         design, offset = _design(candidates, self.centre, self.log_rate, self.seq_len)
         inflation = 1.0 + np.einsum("ci,ij,cj->c", design, self.scale, design)
@@ -147,16 +152,21 @@ def fit_cost(
 
 
 def _design(
-    candidates: Sequence[Candidate], centre: np.ndarray, log_rate: float, seq_len: int
+    candidates: Candidates, centre: np.ndarray, log_rate: float, seq_len: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return regressors ``(candidate, 4)`` and log ideal hours ``(candidate,)``."""
-    if not len(candidates):
-        raise InvalidInputError("no candidates were given to predict the cost of")
-    per_token = np.array(
-        [c.architecture.train_flops_per_token("attention_aware", seq_len) for c in candidates]
-    )
-    tokens = np.array([float(c.n_tokens) for c in candidates])
-    layers = np.array([float(c.architecture.n_layers) for c in candidates])
-    doublings = np.log2(np.stack([per_token, layers, tokens], axis=1)) - centre
-    design = np.concatenate([np.ones((len(candidates), 1)), doublings], axis=1)
+    columns = candidates if isinstance(candidates, Mapping) else candidate_columns(candidates)
+    per_token = attention_aware_flops(columns, seq_len)
+    tokens = columns["n_tokens"]
+    doublings = np.log2(np.stack([per_token, columns["n_layers"], tokens], axis=1)) - centre
+    design = np.concatenate([np.ones((len(tokens), 1)), doublings], axis=1)
     return design, np.log(per_token) + np.log(tokens) - log_rate
+
+
+def attention_aware_flops(columns: Mapping[str, np.ndarray], seq_len: int) -> np.ndarray:
+    """Return the FLOPs of one training token, as `Architecture.train_flops_per_token` counts them."""
+    multiplied = columns["attention_params"] + columns["mlp_params"] + columns["embedding_params"]
+    mix = formulas.attention_mix_flops(
+        columns["n_layers"], columns["n_heads"], columns["head_dim"], seq_len
+    )
+    return 6.0 * multiplied + 3.0 * mix

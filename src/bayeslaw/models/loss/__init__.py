@@ -3,6 +3,7 @@
 from bayeslaw.models.loss.diagnostics import Diagnostics
 from bayeslaw.models.loss.fit import fit_law
 from bayeslaw.models.loss.identifiability import check_identifiability
+from bayeslaw.models.loss.law_weights import weights_by_evidence
 from bayeslaw.models.loss.laws import LAWS, Coefficient, LossLaw, register_law
 from bayeslaw.models.loss.posterior import Posterior
 from bayeslaw.models.loss.prediction import Prediction
@@ -22,4 +23,5 @@ __all__ = [
     "fit_law",
     "fit_stack",
     "register_law",
+    "weights_by_evidence",
 ]

@@ -210,7 +210,10 @@ class Posterior:
         """
         if not 1 <= n_draws <= len(self):
             raise InvalidInputError(f"n_draws must lie in 1..{len(self)}, got {n_draws}")
-        kept = np.arange(n_draws) * len(self) // n_draws
+        return self.taking(np.arange(n_draws) * len(self) // n_draws)
+
+    def taking(self, kept: np.ndarray) -> Posterior:
+        """Return the draws of these numbers ``(draw,)``, each with its own path, as one chain."""
         fitted = dict(self.fitted)
         if "log_likelihood" in fitted:
             fitted["log_likelihood"] = fitted["log_likelihood"][kept]

@@ -74,7 +74,8 @@ def smooth_weights(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> Smooth
     order = np.argsort(log_weights, kind="stable")
     cutoff = max(log_weights[order[-n_tail - 1]], math.log(np.finfo(float).tiny))
     tail = order[-n_tail:]
-    tail = tail[log_weights[tail] > cutoff]
+    # Strictly above as weights, not only as logarithms: an excess of 0 has no place in a tail.
+    tail = tail[np.exp(log_weights[tail]) > math.exp(cutoff)]
     k_hat = math.inf
     if len(tail) >= _FEWEST_TAIL:
         excess = np.exp(log_weights[tail]) - math.exp(cutoff)

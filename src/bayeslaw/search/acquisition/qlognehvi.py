@@ -82,5 +82,6 @@ QLOGNEHVI = Acquisition(
     score=score,
     is_per_hour=True,
     needs_beliefs=True,
+    needs_front=True,
     summary="expected growth of the front of objectives, within the limits",
 )

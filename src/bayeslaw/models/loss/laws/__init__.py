@@ -21,8 +21,13 @@ from bayeslaw.models.loss.laws.parallel_scaling import PARALLEL_SCALING
 from bayeslaw.models.loss.laws.precision import PRECISION
 from bayeslaw.models.loss.laws.registry import LAWS, register_law
 from bayeslaw.models.loss.laws.routed import ROUTED
+from bayeslaw.models.loss.laws.routed_floor import ROUTED_FLOOR
 from bayeslaw.models.loss.laws.shape_penalty import from_paper, to_paper
+from bayeslaw.models.loss.laws.shape_surface import SHAPE_SURFACE
+from bayeslaw.models.loss.laws.tuned import TUNED
+from bayeslaw.models.loss.laws.upcycled import UPCYCLED
 from bayeslaw.models.loss.laws.vocabulary import VOCABULARY
+from bayeslaw.models.loss.laws.vocabulary_rows import VOCABULARY_ROWS
 from bayeslaw.models.loss.laws.width_depth import WIDTH_DEPTH
 from bayeslaw.models.loss.laws.width_depth_params import WIDTH_DEPTH_PARAMS
 
@@ -34,6 +39,7 @@ for _law in (
     FARSEER,
     DATA_CONSTRAINED,
     VOCABULARY,
+    VOCABULARY_ROWS,
     ASPECT_RATIO_TIED,
     ASPECT_RATIO,
     ASPECT_RATIO_U,
@@ -42,12 +48,16 @@ for _law in (
     CONDITIONAL_VARYING,
     WIDTH_DEPTH,
     WIDTH_DEPTH_PARAMS,
+    SHAPE_SURFACE,
     MOE_SPARSITY,
     MOE_GRANULARITY,
     ROUTED,
+    ROUTED_FLOOR,
+    UPCYCLED,
     MOE_LEVERAGE,
     PARALLEL_SCALING,
     PRECISION,
+    TUNED,
 ):
     register_law(_law)
 

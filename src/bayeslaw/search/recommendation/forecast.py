@@ -1,4 +1,4 @@
-"""What to build at the target, and how sure that is."""
+"""What is believed about one candidate at the target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bayeslaw.models.notes import Note
 from bayeslaw.search.suggestion import Quantiles
 from bayeslaw.space import Candidate
 
@@ -29,6 +28,13 @@ class Forecast:
         p_beats_baseline: Probability of a lower loss in a new run and no more latency, in each
             latency figure that objectives or limits mention, at once.
         expected_regret: What the best feasible candidate would gain over it, on average.
+        p_best: Probability to have the highest utility of all candidates.
+        p_pareto_apart: `p_pareto`, were each architecture's error beyond the runs its own; None
+            where the law's error is not known apart.
+        p_best_apart: `p_best` likewise.
+        p_beats_by: `p_beats` by the margins that were asked for, and ``at_once`` for loss and
+            latency together; empty where none was.
+        more: Quantiles of the other figures that objectives or limits mention, by name.
     """
 
     candidate: Candidate
@@ -41,6 +47,11 @@ class Forecast:
     p_beats: Mapping[str, float]
     p_beats_baseline: float | None
     expected_regret: float
+    p_best: float = 0.0
+    p_pareto_apart: float | None = None
+    p_best_apart: float | None = None
+    p_beats_by: Mapping[str, float] = field(default_factory=dict)
+    more: Mapping[str, Quantiles] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values."""
@@ -57,48 +68,9 @@ class Forecast:
             "p_beats": dict(self.p_beats),
             "p_beats_baseline": self.p_beats_baseline,
             "expected_regret": self.expected_regret,
-        }
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """Recommend one architecture for the target.
-
-    Attributes:
-        chosen: The recommended candidate.
-        baseline: What it is compared with, predicted jointly; None without one.
-        front: Candidates with a fair chance to be Pareto-optimal, by increasing loss.
-        forecasts: All candidates, in the order given.
-        rule: How the choice was made, for a person.
-        regret_unit: Of every ``expected_regret``.
-        notes: Warnings; a recommendation that cannot be told from its rivals says so here.
-        record: Objectives, limits, seed, draws, reference and ideal point.
-    """
-
-    chosen: Forecast
-    baseline: Forecast | None
-    front: tuple[Forecast, ...]
-    forecasts: tuple[Forecast, ...]
-    rule: str
-    regret_unit: str
-    notes: tuple[Note, ...]
-    record: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the chosen candidate keeps the limits and stands out from its rivals."""
-        return not {note.code for note in self.notes} & {"undecidable", "limits_not_met"}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return chosen, baseline and front as JSON-ready values, the other candidates counted."""
-        return {
-            "chosen": self.chosen.to_dict(),
-            "baseline": None if self.baseline is None else self.baseline.to_dict(),
-            "front": [forecast.to_dict() for forecast in self.front],
-            "n_candidates": len(self.forecasts),
-            "rule": self.rule,
-            "regret_unit": self.regret_unit,
-            "is_decided": self.is_decided,
-            "notes": [note.to_dict() for note in self.notes],
-            "record": dict(self.record),
+            "p_best": self.p_best,
+            "p_pareto_apart": self.p_pareto_apart,
+            "p_best_apart": self.p_best_apart,
+            "p_beats_by": dict(self.p_beats_by),
+            "more": {name: dict(quantiles) for name, quantiles in self.more.items()},
         }
