@@ -11,8 +11,10 @@ from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.loss import LAWS, fit_law
 from bayeslaw.models.loss.diagnostics import Diagnostics
 from bayeslaw.runs import RunTable, candidate_columns
-from bayeslaw.search import Beliefs, PredictiveEnsemble, recommend
+from bayeslaw.search import Beliefs, PredictiveEnsemble, parse_objectives, recommend
+from bayeslaw.search.outcomes import Outcomes
 from bayeslaw.search.own_errors import dealt, error_beyond, with_own_errors
+from bayeslaw.search.recommendation.judge import judge
 from bayeslaw.space import Candidate, SearchSpace
 
 N_DRAWS = 4000
@@ -233,7 +235,7 @@ def test_a_posterior_whose_chains_failed_is_refused_or_widened(fitted):
     assert "posterior_widened" in codes(doubtful) - codes(sound)
     widths = [q.loss_nats["p95"] - q.loss_nats["p05"] for q in (sound.chosen, doubtful.chosen)]
     assert widths[1] > 1.05 * widths[0]
-    with pytest.raises(InvalidInputError, match="chains of chinchilla .* failed"):
+    with pytest.raises(InvalidInputError, match=r"chains of chinchilla .* failed"):
         forecast(1.3, 4000.0)
     with pytest.raises(InvalidInputError, match="20 effective draws"):
         forecast(1.0, 20.0)
@@ -281,3 +283,19 @@ def test_limits_that_contradict_each_other_are_named():
     assert "n_layers" not in note.message
     alone = recommend(beliefs, [wide(32)], objectives="-loss", limits="loss <= 2.7")
     assert {"limits_not_met", "limit_too_tight"} <= codes(alone)
+
+
+def test_the_regret_of_the_winner_is_not_flattered_by_its_luck():
+    wanted, rng = parse_objectives("-loss_nats"), np.random.default_rng(0)
+    candidates = tuple(wide(16 * i) for i in range(1, 41))
+    said, true, naive = [], [], []
+    for _ in range(200):
+        level = 3 + 0.01 * rng.standard_normal(40)
+        draws = level + 0.03 * rng.standard_normal((32, 40))
+        truths = level + 0.03 * rng.standard_normal((200, 40))
+        found = judge(wanted, Outcomes(candidates, {"loss_nats": draws}, {}, 32, {}), 40, 0.8)
+        said.append(found.scale * found.regret_share[found.chosen])
+        true.append((truths[:, found.chosen] - truths.min(axis=1)).mean())
+        naive.append((draws.mean(axis=0).min() - draws.min(axis=1)).mean())
+    assert np.mean(said) == pytest.approx(np.mean(true), rel=0.04)
+    assert np.mean(naive) < 0.93 * np.mean(true)  # what all draws for both would say

@@ -27,7 +27,46 @@ def show_recommendation(content: Mapping[str, Any], n_shown: int) -> None:
         left=2,
     )  # fmt: skip
     console().print(f"chosen for the {content['rule']}", markup=False, highlight=False)
+    _show_credible_set(content["credible_set"])
+    _show_beside(content)
     print_notes(Note(**note) for note in content["notes"])
+
+
+def _show_credible_set(found: Mapping[str, Any]) -> None:
+    print_table(
+        f"may be the best with {found['probability']:.0%}: {found['n_members']} candidate(s), with",
+        ["", "least", "likeliest", "greatest"],
+        [
+            [name, *(factor[end] for end in ("low", "mode", "high"))]
+            for name, factor in found["factors"].items()
+        ],
+    )
+
+
+def _show_beside(content: Mapping[str, Any]) -> None:
+    """Print what the choice hangs on, and rules of thumb beside it."""
+    if content["drivers"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in content["drivers"].items())
+        console().print(
+            f"the gap to the runner-up varies with: {shares}", markup=False, highlight=False
+        )
+    if content["heuristics"]:
+        print_table(
+            "rules of thumb, and the probability that the chosen one is better, and of less loss",
+            ["rule", "shape", "loss [nats]", "TPOT [ms]", "limits", "better", "less loss"],
+            [
+                [
+                    heuristic["name"].replace(" (", "\n("),
+                    _words(heuristic["forecast"]),
+                    *(stacked(heuristic["forecast"][key]) for key in ("loss_nats", "tpot_ms")),
+                    heuristic["forecast"]["p_feasible"],
+                    heuristic["p_chosen_beats"],
+                    heuristic["p_chosen_lower_loss"],
+                ]
+                for heuristic in content["heuristics"]
+            ],
+            left=2,
+        )
 
 
 def show_check(summary: Mapping[str, Any]) -> None:
@@ -52,7 +91,11 @@ def show_check(summary: Mapping[str, Any]) -> None:
 def _row(label: str, forecast: Mapping[str, Any]) -> list[Any]:
     return [
         label,
-        str(Architecture.from_dict(forecast["architecture"])).replace(" ff", "\nff"),
+        _words(forecast),
         *(stacked(forecast[key]) for key in ("loss_nats", "ttft_ms", "tpot_ms")),
         *(forecast[key] for key in ("p_pareto", "p_feasible", "p_beats_baseline")),
     ]
+
+
+def _words(forecast: Mapping[str, Any]) -> str:
+    return str(Architecture.from_dict(forecast["architecture"])).replace(" ff", "\nff")

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from bayeslaw.models.loss import Posterior
 from bayeslaw.models.loss.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from bayeslaw.report.content import ReportContent
+from bayeslaw.report.decision import decision_section
 from bayeslaw.report.figures import (
     front_figure,
     latency_figure,
@@ -35,6 +36,7 @@ def all_sections(content: ReportContent) -> list[Section]:
     """Return every section that has something to say, in the order of the page."""
     found = [
         ("front", "The front at the target", _front(content)),
+        ("decision", "How sure the choice is", decision_section(content)),
         ("shape", "What shape does to the loss", _shape(content)),
         ("scaling", "Loss against cost", _scaling(content)),
         ("latency", "Latency", _latency(content)),

@@ -1,6 +1,8 @@
 from bayeslaw.search.acquisition import ACQUISITIONS, Acquisition
 from bayeslaw.search.beliefs import Beliefs
 from bayeslaw.search.candidate_pool import CandidatePool
+from bayeslaw.search.candidates import SearchRound, improve
+from bayeslaw.search.early_loss import EarlyLoss, early_loss
 from bayeslaw.search.ensemble import LossBelief, MemberSampler, PoolModel, PredictiveEnsemble
 from bayeslaw.search.figures import FIGURES
 from bayeslaw.search.in_space import plan_in_space
@@ -16,8 +18,10 @@ from bayeslaw.search.recommendation import (
     search_p1,
     search_p2,
 )
+from bayeslaw.search.stopping import StopAdvice, should_stop
 from bayeslaw.search.suggestion import Suggestion
 from bayeslaw.search.viability import Viability, fit_viability
+from bayeslaw.search.watching import watch_run
 
 __all__ = [
     "ACQUISITIONS",
@@ -27,6 +31,7 @@ __all__ = [
     "CandidatePool",
     "CredibleSet",
     "DecidingRun",
+    "EarlyLoss",
     "Forecast",
     "Heuristic",
     "LossBelief",
@@ -35,13 +40,19 @@ __all__ = [
     "PoolModel",
     "PredictiveEnsemble",
     "Recommendation",
+    "SearchRound",
+    "StopAdvice",
     "Suggestion",
     "Viability",
+    "early_loss",
     "fit_viability",
+    "improve",
     "parse_objectives",
     "plan",
     "plan_in_space",
     "recommend",
     "search_p1",
     "search_p2",
+    "should_stop",
+    "watch_run",
 ]

@@ -70,12 +70,29 @@ class CandidatePool:
 
     def without(self, known: Sequence[Candidate]) -> CandidatePool:
         """Return the pool less the candidates given, and each of its own once, the first kept."""
-        table = np.stack([self.columns[name] for name in _AXES], axis=1)
+        keys = _keys(self.columns)
+        first, one_of = np.unique(keys, return_index=True, return_inverse=True)[1:]
+        # Rows of one key are one candidate; 64 bits make another case unlikely, not impossible.
+        for name in _AXES:
+            values = self.columns[name]
+            if (values != values[first][one_of]).any():
+                raise InvalidInputError(
+                    "two different candidates of this pool have one key; leave one of them out"
+                )
+        is_new = np.ones(len(first), dtype=bool)
         if known:
-            others = candidate_columns(known)
-            table = np.concatenate([np.stack([others[name] for name in _AXES], axis=1), table])
-        # One opaque value a row sorts several times faster than rows of numbers.
-        keys = np.ascontiguousarray(table).view(f"V{table.itemsize * table.shape[1]}")[:, 0]
-        first = np.unique(keys, return_index=True)[1] - len(known)
-        kept = np.sort(first[first >= 0])
+            is_new = ~np.isin(keys[first], _keys(candidate_columns(known)))
+        kept = np.sort(first[is_new])
         return self if len(kept) == len(self) else self.take(kept)
+
+
+def _keys(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return 64 bits that tell candidates apart ``(candidate,)``, mixed as by splitmix64."""
+    keys = np.zeros(len(columns["n_tokens"]), dtype=np.uint64)
+    for name in _AXES:
+        keys ^= (columns[name] + 0.0).view(np.uint64)
+        keys *= np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+        keys *= np.uint64(0xBF58476D1CE4E5B9)
+        keys ^= keys >> np.uint64(32)
+    return keys

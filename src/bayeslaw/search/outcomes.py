@@ -132,11 +132,13 @@ def draw_outcomes(
     if beliefs.cost is not None:
         values["cost_gpu_hours"] = beliefs.cost.draw(everyone, n_draws, seeds[3])
         new_values["cost_gpu_hours"] = values["cost_gpu_hours"]
-    stores = values, new_values, {} if beyond is None else {"loss_nats": beyond}
     found = Outcomes(
-        tuple(candidates), *(_split(store, n) for store in stores[:2]), n_draws,
-        _split(stores[2], n),
-    )  # fmt: skip
+        candidates=tuple(candidates),
+        values=_split(values, n),
+        new_values=_split(new_values, n),
+        n_draws=n_draws,
+        beyond={} if beyond is None else _split({"loss_nats": beyond}, n),
+    )
     check_predicted(needed, found.values, baseline is not None)
     if own is None:
         return found

@@ -20,7 +20,7 @@ _SHARES = {
     "each_layer": 0.01,
     "smooth": 0.02,
 }
-_OWN_SHARE = 0.01
+_OWN_SHARE = 0.005
 _LOG_SD = 1.5
 
 

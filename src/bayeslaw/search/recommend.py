@@ -13,6 +13,7 @@ from bayeslaw.runs import Run
 from bayeslaw.search.beliefs import Beliefs
 from bayeslaw.search.objectives import Objectives, parse_objectives
 from bayeslaw.search.outcomes import Outcomes, draw_outcomes
+from bayeslaw.search.planner import OBJECTIVES
 from bayeslaw.search.recommendation.credible_set import credible_set
 from bayeslaw.search.recommendation.deciding import deciding_run
 from bayeslaw.search.recommendation.drivers import drivers
@@ -31,16 +32,19 @@ from bayeslaw.search.recommendation.recommendation import Recommendation
 from bayeslaw.search.trust import trusted
 from bayeslaw.space import Candidate, SearchSpace
 
+P_FEASIBLE = 0.8
+"""Least probability to keep all limits, unless told otherwise."""
+
 
 def recommend(
     beliefs: Beliefs,
     target_candidates: Sequence[Candidate],
     *,
     baseline: Candidate | None = None,
-    objectives: str | Sequence[str] = "-loss_nats, -tpot_ms",
+    objectives: str | Sequence[str] = OBJECTIVES,
     limits: str | Sequence[str] = (),
     seed: int = 0,
-    p_feasible: float = 0.8,
+    p_feasible: float = P_FEASIBLE,
     p_front: float = 0.05,
     n_draws: int | None = None,
     beat_loss_nats: float = 0.0,

@@ -14,9 +14,9 @@ from bayeslaw.search.pool import Asked, build_problem, loss_members, noise_sd
 N_SCORED = 8192
 """Candidates that an acquisition scores itself."""
 
-_N_DRAWS = 128
+_N_DRAWS = 64
 _N_ASPECTS = 8
-_CHUNK = 32_768
+_CHUNK = 16_384
 
 
 def screen(

@@ -84,7 +84,7 @@ def smooth_weights(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> Smooth
             middles = (np.arange(len(tail)) + 0.5) / len(tail)
             smoothed = np.logaddexp(_log_quantiles(middles, k_hat, scale), cutoff)
             log_weights[tail] = np.minimum(smoothed, 0.0)
-    log_weights -= logsumexp(log_weights)
+    log_weights -= float(logsumexp(log_weights))
     n_effective = float(np.exp(-logsumexp(2 * log_weights))) * min(efficiency, 1.0)
     return SmoothedWeights(log_weights, k_hat, n_effective)
 
