@@ -18,20 +18,16 @@ SPACE = SearchSpace(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("objectives", "limits"),
-    [("-loss_nats", ()), ("-loss_nats", "tpot_ms <= 0.9 * baseline"), ("-loss_nats, -tpot_ms", ())],
-)
-def test_a_climb_finds_better_members_than_a_larger_sample(known_world, objectives, limits):
-    known, _ = known_world
+@pytest.mark.parametrize("limits", [(), "aspect_ratio <= 40"])
+def test_a_climb_finds_better_members_than_a_larger_sample(known_world, limits):
     asked = {
-        "objectives": objectives,
+        "objectives": "-loss_nats",
         "limits": limits,
         "baseline": Candidate(shape(6, 192), 20_000_000),
     }
-    beliefs = known if "tpot" in f"{objectives}{limits}" else replace(known, latency=None)
+    beliefs = replace(known_world[0], latency=None)
     rounds = []
-    found = recommend_in_space(beliefs, SPACE, n_sampled=32, on_round=rounds.append, **asked)
+    found = recommend_in_space(beliefs, SPACE, n_sampled=96, on_round=rounds.append, **asked)
     assert SPACE.contains(found.chosen.candidate) and rounds
     assert found.chosen.p_feasible >= 0.8
     larger = SPACE.sample(rounds[-1].n_evaluations, seed=7)

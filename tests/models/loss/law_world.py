@@ -28,6 +28,8 @@ COLUMNS = {
     "weight_bits": [16.0, 8.0, 4.0],
     "activation_bits": [16.0, 16.0, 6.0],
     "kv_bits": [16.0, 8.0, 8.0],
+    "learning_rate": [3e-3, 1.5e-3, 4e-4],
+    "batch_tokens": [1e5, 5e5, 1e6],
 }
 ARRAYS = {name: np.array(values) for name, values in COLUMNS.items()}
 LOSS = np.array([3.4, 2.9, 2.5])

@@ -67,4 +67,6 @@ def _beyond_dense(columns: dict, seed: int) -> dict:
         "granularity": rng.choice([1.0, 2.0, 4.0, 8.0], n_runs),
         "n_streams": rng.choice([1, 2, 4, 8], n_runs),
         **{f"{what}_bits": rng.uniform(4, 16, n_runs) for what in ("weight", "activation", "kv")},
+        "learning_rate": np.exp(rng.uniform(np.log(5e-4), np.log(5e-3), n_runs)),
+        "batch_tokens": np.round(np.exp(rng.uniform(np.log(3e4), np.log(3e5), n_runs))),
     }

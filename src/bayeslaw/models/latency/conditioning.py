@@ -54,6 +54,17 @@ class Conditioned:
             taken = taken - ((self.giving_back[:n_used].to(dtype) @ cross) ** 2).sum(-2)
         return shift.double(), taken.double()
 
+    def of_draw(self, k: int) -> Conditioned:
+        """Return the same under one draw alone."""
+        one = slice(k, k + 1)
+        back = self.giving_back
+        return replace(
+            self,
+            weights=self.weights[one],
+            whitening=self.whitening[one],
+            giving_back=None if back is None else back[one],
+        )
+
     def joint(self, rows: Rows, settings: Settings) -> tuple[Tensor, Tensor]:
         """Return the shift ``(draw, row)`` and the covariance ``(draw, row, row)``."""
         n_used = len(settings.session)

@@ -12,7 +12,7 @@ cost a tenth of what autograd takes through a batch of Cholesky factors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -64,6 +64,10 @@ class Settings:
     lengthscales: Tensor
     session: Tensor
     model: Tensor
+
+    def of_draw(self, k: int) -> Settings:
+        """Return those of one draw."""
+        return Settings(*(getattr(self, field.name)[k : k + 1] for field in fields(self)))
 
 
 def matern(left: Tensor, right: Tensor, lengthscales: Tensor) -> tuple[Tensor, Tensor, Tensor]:

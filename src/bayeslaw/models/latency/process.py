@@ -95,15 +95,17 @@ class LatencyProcess:
         n_used = min(n_used, n_draws, len(self.draws.values))
         values = self.values(n_used)
         inputs = self.read(table)
-        shift, covariance = self.conditioned.joint(inputs.rows, values.settings)
-        mean = self._prior_mean(table, inputs, values) + shift
+        mean = self._prior_mean(table, inputs, values)
         found = torch.empty(n_draws, len(table), dtype=torch.float64)
+        # One setting after the other: all covariances at once are gigabytes of fresh memory.
         for k in range(n_used):
-            ridge = 1e-8 * float(covariance[k].diagonal().mean()) + 1e-14
-            lower = torch.linalg.cholesky(covariance[k] + ridge * torch.eye(len(table)))
+            known = self.conditioned.of_draw(k)
+            (shift,), (covariance,) = known.joint(inputs.rows, values.settings.of_draw(k))
+            covariance.diagonal().add_(1e-8 * float(covariance.diagonal().mean()) + 1e-14)
+            lower = torch.linalg.cholesky(covariance)
             rows = torch.arange(k, n_draws, n_used)
             white = torch.randn(len(table), len(rows), generator=generator, dtype=torch.float64)
-            found[rows] = mean[k] + (lower @ white).T
+            found[rows] = mean[k] + shift + (lower @ white).T
         return found, torch.arange(n_draws) % n_used
 
     def timing_variances(self, table: LatencyTable, n_used: int | None = None) -> Tensor:
