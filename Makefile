@@ -45,6 +45,10 @@ bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.posterior_speed --quick --json benchmarks/results/posterior-speed-quick.json
 	$(BIN)/python -m benchmarks.extrapolation --fit ../shared/data --quick --json benchmarks/results/extrapolation-quick.json
 	$(BIN)/python -m benchmarks.latency_surrogate --data ../shared/data --quick --json benchmarks/results/latency-surrogate-quick.json
+	$(BIN)/python -m benchmarks.scalebench --data ../shared/data --quick --json benchmarks/results/scalebench-quick.json
+	$(BIN)/python -m benchmarks.digital_twin --quick --json benchmarks/results/digital-twin-quick.json
+	$(BIN)/python -m benchmarks.replay --data ../shared/data --quick --json benchmarks/results/replay-quick.json
+	$(BIN)/python -m benchmarks.suggest_speed --quick --json benchmarks/results/suggest-speed-quick.json
 
 calibrate: setup ## hours: do truths rank evenly among their own posterior's draws, law by law?
 	$(BIN)/python -m benchmarks.calibrate --json benchmarks/results/calibration.json --picture docs/calibration.png

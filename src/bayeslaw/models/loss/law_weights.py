@@ -8,6 +8,7 @@ import numpy as np
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.loss.posterior import Posterior
+from bayeslaw.models.loss.psis import smooth_weights
 
 POWER = 0.5
 """Of the leave-one-out evidence.
@@ -20,9 +21,8 @@ labs with other seeds than those of benchmarks.digital_twin.
 def weights_by_evidence(posteriors: Sequence[Posterior], power: float = POWER) -> np.ndarray:
     """Return weights that add up to 1 ``(law,)``, by how well each law foresaw each run from the rest.
 
-    ``w = exp(power elpd)`` with the leave-one-out density of run i estimated by ``1 / mean(1 / p_i)``
-    over draws (Gelfand 1996). It is rough for a run that sways the fit, which is enough to tell a law
-    that can describe the shapes from one that cannot.
+    ``w = exp(power elpd)``, the leave-one-out density of each run by Pareto-smoothed importance
+    sampling (Vehtari, Gelman and Gabry 2017, doi:10.1007/s11222-016-9696-4).
 
     Equal weights predicted best at 2-20 times the cost among laws that see the same inputs
     (`bayeslaw.models.loss.stack`): that is a question about size. A law that does not know a shape
@@ -47,6 +47,5 @@ def weights_by_evidence(posteriors: Sequence[Posterior], power: float = POWER) -
 
 
 def _elpd(posterior: Posterior) -> float:
-    log_likelihood = posterior.fitted["log_likelihood"]
-    smallest = log_likelihood.min(axis=0)
-    return float((smallest - np.log(np.exp(smallest - log_likelihood).mean(axis=0))).sum())
+    densities = posterior.fitted["log_likelihood"].T
+    return sum(float(np.log(smooth_weights(-d).weights @ np.exp(d))) for d in densities)
