@@ -140,6 +140,17 @@ def test_two_devices_under_one_name_are_refused_and_named():
         LatencyTable.concat(halves)
 
 
+def test_a_busy_cpu_is_still_one_device():
+    def on_cpu(tpot_ms, session):
+        return measured(tpot_ms=tpot_ms, session=session, device="local")
+
+    quiet = on_cpu(1.0, "quiet")
+    assert len(LatencyTable.from_measurements([quiet, on_cpu(3.0, "busy")])) == 4
+    for far in (on_cpu(9.0, "busy"), on_cpu(2.5, "quiet"), on_cpu(2.5, "")):
+        with pytest.raises(InvalidInputError, match="two devices"):
+            LatencyTable.from_measurements([quiet, far])
+
+
 def test_two_units_in_one_column_are_refused():
     shapes = [replace(SMALL, n_layers=n, d_model=64 * n) for n in range(2, 26)]
     asked = LatencyTable.ask(shapes, LOAD, "tpot_ms")

@@ -122,6 +122,23 @@ def test_a_small_budget_is_not_frittered_away():
     assert planned.rows[0] == 10 and planned.cost_power < 1
 
 
+def test_few_runs_are_dear_ones():
+    # Runs whose cost falls with their noise: many cheap ones are worth more for their hours, but not
+    # if there may be two only.
+    rng = np.random.default_rng(0)
+    unknown = rng.standard_normal(4000)
+    noise = np.repeat([1.0, 0.3], 40)
+    problem = Problem(
+        n_candidates=80, n_done=0, n_pending=0, n_target=1, features=np.zeros((81, 1)),
+        feature_names=("n",), seed=0, hours=np.repeat([0.05, 2.0], 40), goal="error",
+        log_losses=np.stack([unknown] * 81, axis=1), noise_sd=np.append(noise, 0.1),
+    )  # fmt: skip
+    many = choose_runs(WAY, problem, budget_hours=4.0, n_runs=2)
+    few = choose_runs(WAY, problem, budget_hours=4.0, n_runs=2, max_runs=2)
+    assert all(row < 40 for row in many.rows)
+    assert all(row >= 40 for row in few.rows)
+
+
 def test_a_run_that_will_likely_fail_is_worth_less():
     problem = two_alternatives()
     half = replace(problem, p_success=np.array([0.5, 1.0]))

@@ -73,16 +73,14 @@ def _two_readings(found: Mapping[str, Any]) -> Html | None:
 
 def _credible_set(found: Mapping[str, Any]) -> Html:
     n = found["n_members"]
-    many = "one candidate holds" if n == 1 else f"{count(n)} candidates together hold"
-    lead = f"{many} the best one with a probability of {percent(found['probability'])}."
+    many = "One candidate is" if n == 1 else f"One of {count(n)} candidates is"
+    lead = f"{many} the best with a probability of {percent(found['probability'])}."
     rows = [
         [label, *(significant(found["factors"][name][end]) for end in ("low", "mode", "high"))]
         for name, label in _FACTORS.items()
     ]
     ranges = table(("Factor", "#Least", "#Likeliest", "#Greatest"), rows, caption=None)
-    return join(
-        [tag("h3", "What else may be the best"), tag("p", lead[:1].upper() + lead[1:]), ranges]
-    )
+    return join([tag("h3", "What else may be the best"), tag("p", lead), ranges])
 
 
 def _drivers(found: Mapping[str, Any]) -> Html | None:
@@ -132,7 +130,7 @@ def _deciding_run(run: Mapping[str, Any] | None) -> Html | None:
         return None
     hours = run["cost_gpu_hours"]
     cost = "" if hours is None else f" for {gpu_hours(hours['p50'])}"
-    gain = f"{100 * run['gain_share']:.2g}{NBSP}% (± {100 * run['gain_stderr']:.2g}) of the box"
+    gain = f"{100 * run['gain_share']:.2f}{NBSP}% (± {100 * run['gain_stderr']:.2f}) of the box"
     if run["is_worth_it"]:
         does = "would decide it" if run["decides"] else "would tell most about it"
         said = f" on {count(run['n_tokens'])} tokens{cost} {does}: it is expected to gain {gain}."

@@ -9,6 +9,7 @@ from bayeslaw.search.in_space import plan_in_space
 from bayeslaw.search.objectives import Objectives, parse_objectives
 from bayeslaw.search.planner import plan
 from bayeslaw.search.recommend import recommend
+from bayeslaw.search.recommend_in_space import recommend_in_space
 from bayeslaw.search.recommendation import (
     CredibleSet,
     DecidingRun,
@@ -51,6 +52,7 @@ __all__ = [
     "plan",
     "plan_in_space",
     "recommend",
+    "recommend_in_space",
     "search_p1",
     "search_p2",
     "should_stop",

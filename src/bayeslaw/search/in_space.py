@@ -14,9 +14,9 @@ from bayeslaw.search.planner import plan, worth
 from bayeslaw.search.suggestion import Suggestion
 from bayeslaw.space import Candidate, SearchSpace
 
-_ROUNDS = 4
+_ROUNDS = 6
 _CLIMBERS_PER_RUN = 2
-_MAX_EVALUATIONS_PER_SAMPLED = 2
+_EVALUATIONS_PER_CLIMBER = 96
 
 
 def plan_in_space(
@@ -32,8 +32,8 @@ def plan_in_space(
 ) -> list[Suggestion]:
     """Choose runs out of a whole space.
 
-    Members are sampled, the acquisition climbs from the best of them along the space's axes, and
-    `plan` chooses from all that the sample and the climb found. Every suggestion meets every constraint
+    Members are sampled, a plan from them says how costs are to be weighed, the acquisition climbs from
+    the best along the space's axes, and `plan` chooses from all that the sample and the climb found. Every suggestion meets every constraint
     of the space exactly. An acquisition without a value per hour has nothing to climb by and chooses
     from the sample.
 
@@ -52,7 +52,9 @@ def plan_in_space(
         EmptySpaceError: No member meets the constraints; the error names two that contradict.
     """
     pool = space.sample(n_sampled, seed)
-    if find_acquisition(acquisition).is_per_hour:
+    first = plan(beliefs, pool, q=1, seed=seed, acquisition=acquisition, **asked)
+    if first and find_acquisition(acquisition).is_per_hour:
+        power = first[0].record["cost_power"]
         known = {
             Candidate(run.architecture, run.n_tokens)
             for run in (*asked.get("done", ()), *asked.get("pending", ()))
@@ -60,7 +62,9 @@ def plan_in_space(
         }
 
         def score(some: Sequence[Candidate]) -> np.ndarray:
-            values = worth(beliefs, some, acquisition=acquisition, seed=seed, **asked)
+            values = worth(
+                beliefs, some, acquisition=acquisition, cost_power=power, seed=seed, **asked
+            )
             return np.where([candidate in known for candidate in some], -np.inf, values)
 
         climbed = improve(
@@ -69,7 +73,7 @@ def plan_in_space(
             score,
             rounds=_ROUNDS,
             width=_CLIMBERS_PER_RUN * q,
-            max_evaluations=(1 + _MAX_EVALUATIONS_PER_SAMPLED) * n_sampled,
+            max_evaluations=len(pool) + _EVALUATIONS_PER_CLIMBER * _CLIMBERS_PER_RUN * q,
             seed=seed,
             on_round=on_round,
         )

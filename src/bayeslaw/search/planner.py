@@ -42,6 +42,7 @@ def plan(
     q: int = 1,
     budget_gpu_hours: float | None = None,
     max_gpu_hours: float | None = None,
+    max_runs: int | None = None,
     seed: int = 0,
     acquisition: str = "target_lookahead",
     objectives: str | Sequence[str] = OBJECTIVES,
@@ -70,6 +71,8 @@ def plan(
         budget_gpu_hours: What they and all later runs may cost together; None for no limit.
         max_gpu_hours: What any one of them may cost, such as a deadline's hours times the devices
             of a slot; None for no limit.
+        max_runs: Runs that the budget may be spread over, these and all later ones; None where only
+            hours count. A lab of few slots and rounds is better served by fewer, dearer runs.
         seed: The same seed, the same plan.
         acquisition: A name in `ACQUISITIONS`.
         objectives: What is wanted, such as ``-loss_nats, -tpot_ms``.
@@ -91,6 +94,8 @@ def plan(
     """
     way = find_acquisition(acquisition)
     _check(beliefs, way, q, {"budget_gpu_hours": budget_gpu_hours, "max_gpu_hours": max_gpu_hours})
+    if max_runs is not None and max_runs < q:
+        raise InvalidInputError(f"max_runs must be at least q = {q}, got {max_runs}")
     asked = _asked(
         way, done=done, pending=pending, objectives=objectives, limits=limits, baseline=baseline,
         target_candidates=target_candidates, goal=goal, n_draws=n_draws, seed=seed,
@@ -113,7 +118,7 @@ def plan(
         hours=hours,
         p_success=None if viability is None else viability.p_success(pool.columns),
     )
-    chosen = choose_runs(way, problem, budget_hours=budget_gpu_hours, n_runs=q)
+    chosen = choose_runs(way, problem, budget_hours=budget_gpu_hours, n_runs=q, max_runs=max_runs)
     if len(chosen) < q:
         logger.warning(
             "the budget of %s device-hours pays for %d of %d runs", budget_gpu_hours, len(chosen), q
@@ -127,23 +132,27 @@ def worth(
     candidates: Sequence[Candidate] | CandidatePool,
     *,
     acquisition: str = "target_lookahead",
+    cost_power: float = 1.0,
     viability: Viability | None = None,
     budget_gpu_hours: float | None = None,
     max_gpu_hours: float | None = None,
+    max_runs: int | None = None,
     **asked: Any,
 ) -> np.ndarray:
     """Return what each candidate alone is worth for its hours ``(candidate,)``, for a climb.
 
-    The log of its value over its cost, at the acquisition's first power of the cost; minus infinity
-    for one that may not be run for its cost.
+    The log of its value over a power of its cost; minus infinity for one that may not be run for its
+    cost.
 
     Args:
         beliefs: As in `plan`.
         candidates: Any, done ones too.
         acquisition: One with a value per hour.
+        cost_power: What the cost is raised to.
         viability: As in `plan`.
         budget_gpu_hours: As in `plan`.
         max_gpu_hours: As in `plan`.
+        max_runs: Taken so that all that `plan` takes may be passed; one run alone has no use for it.
         **asked: As in `plan`: done, pending, objectives and so on.
     """
     way = find_acquisition(acquisition)
@@ -160,7 +169,7 @@ def worth(
     score = way.score(problem, [])
     if hours is None:
         return score
-    return np.where(hours <= most, score - way.cost_powers[0] * np.log(hours), -np.inf)
+    return np.where(hours <= most, score - cost_power * np.log(hours), -np.inf)
 
 
 def _asked(

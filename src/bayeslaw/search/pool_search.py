@@ -137,12 +137,32 @@ class PoolSearch:
         asked: list[int] = []
         surrogates = self._fit() if len(self._values) >= N_INITIAL else None
         for _ in range(min(n, n_open)):
-            score = self._unlike() if surrogates is None else self._growth(*surrogates)
+            score = self._unlike() if surrogates is None else self._worth(*surrogates)
             score[[*self._values, *self._failed, *self._waiting]] = -np.inf
             row = int(np.argmax(score))
             asked.append(row)
             self._waiting.append(row)
         return asked
+
+    def worth(self) -> np.ndarray:
+        """Return by how much each row is expected to push the front out, ``(row,)``.
+
+        In the product of the objectives' units; times the row's chance not to fail, and as if rows under way
+        were done.
+
+        Raises:
+            InvalidInputError: Too few rows were told.
+        """
+        return self._worth(*self._fit())
+
+    def success(self) -> np.ndarray:
+        """Return each row's chance not to fail, from what failed and succeeded near it ``(row,)``."""
+        if not self._failed:
+            return np.ones(len(self._kernel))
+        good = self._kernel.between(np.array(list(self._values), dtype=int))[-1] ** _ALIKE_POWER
+        bad = self._kernel.between(np.array(sorted(self._failed)))[-1] ** _ALIKE_POWER
+        successes = _SUCCESSES + good.sum(axis=0)
+        return successes / (successes + bad.sum(axis=0))
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations of every row, ``(row, objective)`` each.
@@ -150,14 +170,14 @@ class PoolSearch:
         Raises:
             InvalidInputError: Too few rows were told.
         """
-        if len(self._values) < N_INITIAL:
-            raise InvalidInputError(
-                f"predictions need {N_INITIAL} rows told, got {len(self._values)}; ask for more"
-            )
         found = self._fit()
         return np.stack([s.mean for s in found], axis=1), np.stack([s.sd for s in found], axis=1)
 
     def _fit(self) -> tuple[PoolSurrogate, PoolSurrogate]:
+        if len(self._values) < N_INITIAL:
+            raise InvalidInputError(
+                f"predictions need {N_INITIAL} rows told, got {len(self._values)}; ask for more"
+            )
         rows = np.array(list(self._values))
         values = np.stack(list(self._values.values()))
         first, second = (fit_pool_surrogate(self._kernel, rows, values[:, k]) for k in (0, 1))
@@ -179,7 +199,7 @@ class PoolSearch:
         rng = np.random.default_rng([self._seed, len(known)])
         return np.where(rng.random(len(variance)) < 0.5, variance, variance - variance.max())
 
-    def _growth(self, first: PoolSurrogate, second: PoolSurrogate) -> np.ndarray:
+    def _worth(self, first: PoolSurrogate, second: PoolSurrogate) -> np.ndarray:
         """Return the expected growth of the front times the chance of success ``(row,)``."""
         mean = np.stack([first.mean, second.mean], axis=1)
         sd = np.stack([first.sd, second.sd], axis=1)
@@ -188,7 +208,7 @@ class PoolSearch:
         reference = worst + _BEYOND * np.where(worst > best, worst - best, np.abs(worst) + 1.0)
         known = np.stack(list(self._values.values()))
         if not self._waiting:
-            return expected_growth(mean, sd, known, reference) * self._success()
+            return expected_growth(mean, sd, known, reference) * self.success()
         rows = np.array(self._waiting)
         # What is out is imagined; a row's own result is left as uncertain as it will then be.
         rng = np.random.default_rng([self._seed, len(self._values), len(rows)])
@@ -207,16 +227,7 @@ class PoolSearch:
             expected_growth(after, left, np.concatenate([known, after[rows]]), reference)
             for after in imagined
         ]
-        return np.mean(growth, axis=0) * self._success()
-
-    def _success(self) -> np.ndarray:
-        """Return each row's chance to succeed, from what failed and succeeded near it."""
-        if not self._failed:
-            return np.ones(len(self._kernel))
-        good = self._kernel.between(np.array(list(self._values)))[-1] ** _ALIKE_POWER
-        bad = self._kernel.between(np.array(sorted(self._failed)))[-1] ** _ALIKE_POWER
-        successes = _SUCCESSES + good.sum(axis=0)
-        return successes / (successes + bad.sum(axis=0))
+        return np.mean(growth, axis=0) * self.success()
 
     def _check(self, row: int) -> None:
         if not 0 <= row < len(self._kernel):

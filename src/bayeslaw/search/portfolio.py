@@ -45,6 +45,7 @@ def choose_runs(
     *,
     budget_hours: float | None = None,
     n_runs: int | None = None,
+    max_runs: int | None = None,
 ) -> Portfolio:
     """Choose runs that are worth most for their hours.
 
@@ -60,6 +61,8 @@ def choose_runs(
         problem: With ``hours`` where there is a budget.
         budget_hours: What the plan may cost [GPU-hours]; None for no limit.
         n_runs: Runs wanted now; None for the whole plan.
+        max_runs: Runs that the budget may be spread over, now and later; None where it is the only
+            limit. Few runs are better dear ones.
     """
     n_wanted = problem.n_candidates if n_runs is None else min(n_runs, problem.n_candidates)
     everything = np.full(problem.n_candidates, True)
@@ -68,7 +71,7 @@ def choose_runs(
         power = way.cost_powers[0] if way.is_per_hour else None
         return _greedy(way, problem, power, n_wanted, math.inf, everything)
     if way.is_per_hour:
-        power, gain = _best_power(way, problem, budget_hours)
+        power, gain = _best_power(way, problem, budget_hours, max_runs)
         found = _greedy(way, problem, power, n_wanted, budget_hours, everything)
         return Portfolio(found.rows, found.scores, power, gain)
     best = Portfolio((), ())
@@ -82,12 +85,12 @@ def choose_runs(
 
 
 def _best_power(
-    way: Acquisition, problem: Problem, budget_hours: float
+    way: Acquisition, problem: Problem, budget_hours: float, max_runs: int | None
 ) -> tuple[float, float | None]:
     """Return the power of the cost under which the budget is expected to gain most, and that gain.
 
-    Plans that end before the budget does, at `_N_PLANNED` runs, are compared at what the least of
-    them spends.
+    Plans that end at `max_runs` are compared as they are. Plans that end at `_N_PLANNED` runs, where
+    neither the budget nor anyone asked for it, are compared at what the least of them spends.
     """
     if way.gain is None or way.draft is None or len(way.cost_powers) == 1:
         return way.cost_powers[0], None
@@ -99,14 +102,15 @@ def _best_power(
         drafted, hours = problem.narrowed(kept), hours[kept]
     quick = replace(way, score=way.draft)
     everything = np.full(drafted.n_candidates, True)
+    n_planned = _N_PLANNED if max_runs is None else min(max_runs, _N_PLANNED)
     plans = [
         np.array(
-            _greedy(quick, drafted, power, _N_PLANNED, budget_hours, everything).rows, dtype=int
+            _greedy(quick, drafted, power, n_planned, budget_hours, everything).rows, dtype=int
         )
         for power in way.cost_powers
     ]
     spent = [np.cumsum(hours[plan]) for plan in plans]
-    if any(len(plan) == _N_PLANNED for plan in plans):
+    if n_planned != max_runs and any(len(plan) == n_planned for plan in plans):
         common = min(float(sums[-1]) if len(sums) else 0.0 for sums in spent)
         plans = [plan[sums <= common] for plan, sums in zip(plans, spent, strict=True)]
     gains = [way.gain(drafted, plan.tolist()) if len(plan) else 0.0 for plan in plans]

@@ -24,7 +24,7 @@ from bayeslaw.search import (
     parse_objectives,
     plan,
     plan_in_space,
-    recommend,
+    recommend_in_space,
 )
 from bayeslaw.search.viability import fit_viability
 from bayeslaw.space import Candidate
@@ -143,6 +143,7 @@ def suggest_runs(
         q=q,
         budget_gpu_hours=budget_gpu_hours,
         max_gpu_hours=config.plan.max_gpu_hours,
+        max_runs=q * max(1, 1 + config.plan.rounds - round_number),
         seed=config.seed + round_number,
         acquisition=config.plan.acquisition,
         objectives=decision.objectives,
@@ -172,14 +173,14 @@ def recommend_architecture(
     decision = config.decision
     known = [run for run in runs if run.architecture is not None]
     may_run = budget_gpu_hours is not None and budget_gpu_hours > 0
-    return recommend(
+    return recommend_in_space(
         beliefs,
-        config.target_space.sample(config.plan.pool, seed=config.seed),
+        config.target_space,
+        n_sampled=config.plan.pool,
         baseline=decision.baseline_candidate,
         objectives=decision.objectives,
         limits=_limits(config),
         seed=config.seed,
-        space=config.target_space,
         runs=config.training_space.sample(config.plan.pool, seed=config.seed) if may_run else (),
         done=[run for run in known if run.is_ended],
         pending=[run for run in known if not run.is_ended],

@@ -71,12 +71,14 @@ def rival_notes(
         more = len(rivals) + 1 - len(named)
         between = " and ".join(_name(candidate) for candidate in named)
         between += f" and {more} more" if more > 0 else ""
-        cost = max(float(j.regret_share[found.chosen]) for j in judged)
+        cost, *cost_apart = (f"{float(j.regret_share[found.chosen]):.1%}" for j in judged)
         said = (
             f"undecidable between {between}: {len(rivals)} of {len(found.p_best)} candidates are "
             f"better than the first in at least {RIVAL_PROBABILITY:.0%} of the draws, and it is "
-            f"best in {found.chosen_best:.0%}; choosing it costs {cost:.1%} of the box on average"
+            f"best in {found.chosen_best:.0%}; choosing it costs {cost} of the box on average"
         )
+        if cost_apart:
+            said += f", {cost_apart[0]} if the law's error were each architecture's own"
         said += _disagreement(outcomes, found, apart)
         said += f"; {_advice(is_open, run, were_runs_given)}"
         notes.append(Note("undecidable", "warning" if is_open else "info", said))
