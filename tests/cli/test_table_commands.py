@@ -103,6 +103,8 @@ def test_a_study_by_hand(bayeslaw, tmp_path):
     folder = ("--folder", tmp_path / "study")
     code, out, _ = bayeslaw("init", "demo", *folder, "--json")
     assert code == 0 and json.loads(out)["candidates"]["at_target"] > 100
+    code, _, err = bayeslaw("suggest", *folder, "--dry-run")
+    assert code == 2 and "plan them without" in " ".join(err.split())
     code, out, _ = bayeslaw("suggest", *folder, "--json")
     planned = json.loads(out)
     assert code == 0 and len(planned) == 8
@@ -113,6 +115,8 @@ def test_a_study_by_hand(bayeslaw, tmp_path):
             "observe", run["run_id"], "--loss-nats", 2 + 0.1 * i, "--cost-gpu-hours", 0.01, *folder
         )
         assert code == 0
+    code, _, err = bayeslaw("suggest", *folder, "--dry-run", "--max-gpu-hours", 1)
+    assert code == 2 and "no latency was measured" in " ".join(err.split())
     again = ("observe", "r0001", "--cost-gpu-hours", 0.01, "--loss-nats")
     assert bayeslaw(*again, 2.0, *folder)[0] == 0, "the same result twice changes nothing"
     code, _, err = bayeslaw(*again, 1.5, *folder)

@@ -150,3 +150,14 @@ def test_imported_runs_without_shapes_and_a_law_without_shape_are_fine(target):
     page = _read(ReportContent("imported", target, runs=runs, posteriors=[posterior]))
     assert "has no term for shape" in page.text and "Only the mode was found" in page.text
     assert "figure-scaling" in page.ids and "all weights" in page.text
+
+
+def test_the_page_says_how_sure_the_choice_is(content, page):
+    found = content.recommendation
+    assert "decision" in page.ids and "How sure the choice is" in page.text
+    assert "own errors" in page.text and found["chosen"]["p_best_apart"] is not None
+    for heuristic in found["heuristics"]:
+        assert heuristic["name"] in page.text
+    assert len(found["heuristics"]) and "run-to-run noise" in page.text
+    older = {k: v for k, v in found.items() if k != "credible_set"}  # from before it was kept
+    assert "decision" not in _read(replace(content, recommendation=older)).ids

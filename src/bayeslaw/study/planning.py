@@ -128,6 +128,7 @@ def suggest_runs(
     q: int,
     budget_gpu_hours: float,
     round_number: int,
+    max_gpu_hours: float | None = None,
 ) -> list[Suggestion]:
     """Choose the next runs out of the space; never one that is done, failed or pending."""
     decision, target = config.decision, []
@@ -142,7 +143,7 @@ def suggest_runs(
         pending=[run for run in known if not run.is_ended],
         q=q,
         budget_gpu_hours=budget_gpu_hours,
-        max_gpu_hours=config.plan.max_gpu_hours,
+        max_gpu_hours=config.plan.max_gpu_hours if max_gpu_hours is None else max_gpu_hours,
         max_runs=q * max(1, 1 + config.plan.rounds - round_number),
         seed=config.seed + round_number,
         acquisition=config.plan.acquisition,

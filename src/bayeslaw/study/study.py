@@ -76,7 +76,12 @@ class Study:
         return self._plan_runs([recommended, self.config.decision.baseline_candidate], "check")
 
     def suggest(
-        self, beliefs: Beliefs, n_runs: int | None = None, *, keep: bool = True
+        self,
+        beliefs: Beliefs,
+        n_runs: int | None = None,
+        *,
+        keep: bool = True,
+        max_gpu_hours: float | None = None,
     ) -> list[Suggestion]:
         """Choose the next runs and plan them; none once the budget is spent.
 
@@ -84,6 +89,7 @@ class Study:
             beliefs: From `beliefs`.
             n_runs: How many; the config's ``runs_per_round`` when left out.
             keep: Whether to plan them, or only say what they would be.
+            max_gpu_hours: What any one of them may take; the config's when left out.
         """
         left = self.config.plan.budget_gpu_hours - self.state.spent_gpu_hours()
         if left <= 0:
@@ -98,6 +104,7 @@ class Study:
             q=self.config.plan.runs_per_round if n_runs is None else n_runs,
             budget_gpu_hours=left,
             round_number=round_number,
+            max_gpu_hours=max_gpu_hours,
         )
         if keep:
             self._plan_runs(
