@@ -1,6 +1,6 @@
-import pytest
 from dataclasses import replace
 
+import pytest
 from search_world import UnsureOfShape, world
 
 from bayeslaw.search import PredictiveEnsemble

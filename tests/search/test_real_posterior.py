@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from search_world import finished, pool
 
-from bayeslaw.models.loss import LAWS, fit_law
+from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss import LAWS, Diagnostics, fit_law
 from bayeslaw.runs import RunTable, candidate_columns
 from bayeslaw.search import Beliefs, PredictiveEnsemble, plan, recommend
 from bayeslaw.space import Candidate
@@ -22,6 +26,17 @@ def test_a_fitted_law_plans_and_recommends(known_world):
     for name in ("qlognehvi", "target_lookahead"):
         found = plan(known, candidates, done=done, q=2, acquisition=name, target_candidates=target)
         assert len(found) == 2
+    doubtful, failed = (
+        replace(posterior, diagnostics=Diagnostics({"E": r_hat}, {"E": 900.0}, {"E": 900.0}))
+        for r_hat in (1.05, 1.3)
+    )
+    asked = {"done": done, "target_candidates": target}
+    widened = plan(
+        replace(known, loss=PredictiveEnsemble.from_beliefs([doubtful])), candidates, **asked
+    )
+    assert widened[0].record["notes"][0]["code"] == "posterior_widened"
+    with pytest.raises(InvalidInputError, match="failed"):
+        plan(replace(known, loss=PredictiveEnsemble.from_beliefs([failed])), candidates, **asked)
     chosen = recommend(known, target, baseline=target[0]).chosen
     assert chosen.loss_nats is not None
     assert chosen.loss_nats["p05"] < chosen.loss_nats["p50"] < chosen.loss_nats["p95"]

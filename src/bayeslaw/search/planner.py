@@ -5,24 +5,24 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.notes import Note
 from bayeslaw.runs import Run
-from bayeslaw.search.acquisition import Acquisition, Goal, Problem, find_acquisition
+from bayeslaw.search.acquisition import Acquisition, Goal, find_acquisition
 from bayeslaw.search.beliefs import Beliefs
 from bayeslaw.search.candidate_pool import CandidatePool
-from bayeslaw.search.certainty import monte_carlo_error
-from bayeslaw.search.explain import explain
-from bayeslaw.search.finalists import second_opinion
 from bayeslaw.search.objectives import parse_objectives
-from bayeslaw.search.outcomes import draw_outcomes
 from bayeslaw.search.pool import Asked, build_problem, open_pool
-from bayeslaw.search.portfolio import Portfolio, choose_runs
+from bayeslaw.search.portfolio import choose_runs
 from bayeslaw.search.screening import screen
+from bayeslaw.search.suggesting import suggestions_of
 from bayeslaw.search.suggestion import Suggestion
+from bayeslaw.search.trust import trusted
 from bayeslaw.search.viability import Viability
 from bayeslaw.space import Candidate
 
@@ -89,8 +89,9 @@ def plan(
         At most q suggestions, the best first; fewer (even none) when the budget pays for no more.
 
     Raises:
-        InvalidInputError: Nothing to choose from, a q below 1, a budget that is not positive, or
-            beliefs that the acquisition, the budget, an objective or a limit needs are missing.
+        InvalidInputError: Nothing to choose from, a q below 1, a budget that is not positive,
+            beliefs that the acquisition, the budget, an objective or a limit needs are missing, or
+            the chains of a posterior failed. (Doubtful ones are widened: ``record["notes"]``.)
     """
     way = find_acquisition(acquisition)
     _check(beliefs, way, q, {"budget_gpu_hours": budget_gpu_hours, "max_gpu_hours": max_gpu_hours})
@@ -100,6 +101,11 @@ def plan(
         way, done=done, pending=pending, objectives=objectives, limits=limits, baseline=baseline,
         target_candidates=target_candidates, goal=goal, n_draws=n_draws, seed=seed,
     )  # fmt: skip
+    notes: tuple[Note, ...] = ()
+    if way.needs_beliefs and beliefs.loss is not None:
+        sure, notes = trusted(beliefs.loss)
+        # The same object where nothing changed: what is known of the target is kept with it.
+        beliefs = replace(beliefs, loss=sure) if notes else beliefs
     pool = open_pool(candidates, done, pending)
     n_open = len(pool)
     hours = _hours(beliefs, pool)
@@ -123,8 +129,7 @@ def plan(
         logger.warning(
             "the budget of %s device-hours pays for %d of %d runs", budget_gpu_hours, len(chosen), q
         )
-    record = _record(way, problem, asked, chosen, n_open)
-    return _suggestions(beliefs, pool, asked, way, problem, chosen, record)
+    return suggestions_of(beliefs, pool, asked, way, problem, chosen, n_open=n_open, notes=notes)
 
 
 def worth(
@@ -197,82 +202,6 @@ def _asked(
         n_draws=n_draws,
         seed=seed,
     )
-
-
-def _suggestions(
-    beliefs: Beliefs,
-    pool: CandidatePool,
-    asked: Asked,
-    way: Acquisition,
-    problem: Problem,
-    chosen: Portfolio,
-    record: dict[str, Any],
-) -> list[Suggestion]:
-    if not len(chosen):
-        return []
-    candidates = [pool[row] for row in chosen.rows]
-    outcomes = draw_outcomes(
-        beliefs, candidates, baseline=asked.baseline, n_draws=asked.n_draws, seed=asked.seed
-    )
-    costs = None if beliefs.cost is None else beliefs.cost.predict(candidates)
-    found = []
-    for place, (row, score) in enumerate(zip(chosen.rows, chosen.scores, strict=True)):
-        taken = list(chosen.rows[:place])
-        value = math.exp(score) if way.is_per_hour else None
-        hours = None if costs is None else float(costs["p50"][place])
-        of_run = dict(record)
-        if way.is_per_hour:
-            of_run["value_stderr"] = monte_carlo_error(way, problem, row, taken)
-        if way.gain is not None:
-            of_run["second_opinion"] = second_opinion(problem, row).to_dict()
-        found.append(
-            Suggestion(
-                candidate=candidates[place],
-                **{
-                    name: None
-                    if (q := outcomes.quantiles(name)) is None
-                    else {key: float(values[place]) for key, values in q.items()}
-                    for name in ("loss_nats", "ttft_ms", "tpot_ms")
-                },
-                cost_gpu_hours=None
-                if costs is None
-                else {key: float(values[place]) for key, values in costs.items()},
-                value=value,
-                value_per_hour=None if value is None or hours is None else value / hours,
-                why=explain(
-                    way, problem, asked.objectives, outcomes, place, row, taken, hours, value
-                ),
-                record=of_run,
-            )
-        )
-    return found
-
-
-def _record(
-    way: Acquisition, problem: Problem, asked: Asked, chosen: Portfolio, n_open: int
-) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "acquisition": way.name,
-        "seed": asked.seed,
-        "n_candidates": n_open,
-        "n_scored": problem.n_candidates,
-        "n_draws": asked.n_draws,
-        "n_pending": problem.n_pending,
-        "n_done_without_shape": sum(run.architecture is None for run in asked.done),
-    }
-    if way.needs_target:
-        record |= {"goal": asked.goal, "n_target": problem.n_target}
-    if chosen.cost_power is not None:
-        record["cost_power"] = chosen.cost_power
-    if chosen.gain is not None:
-        record["plan_gain"] = chosen.gain
-    if asked.objectives is not None and problem.reference_point is not None:
-        names = [expression.text for expression in asked.objectives.wanted]
-        assert problem.ideal_point is not None
-        record["reference_point"] = dict(zip(names, problem.reference_point.tolist(), strict=True))
-        record["ideal_point"] = dict(zip(names, problem.ideal_point.tolist(), strict=True))
-        logger.info("reference point %s", record["reference_point"])
-    return record
 
 
 def _hours(beliefs: Beliefs, pool: CandidatePool) -> np.ndarray | None:
