@@ -179,6 +179,10 @@ def _design(
     columns["n_tokens"] = tokens
     columns["n_characters"] = 4 * tokens
     columns["unique_tokens"] = tokens / rng.choice([1, 2, 4, 8], N_RUNS)
+    # A stream of their own: the tables of laws that do without them stay what they were.
+    own = rng.spawn(1)[0]
+    for name, low, high in (("learning_rate", 1e-4, 1e-2), ("batch_tokens", 1e5, 4e6)):
+        columns[name] = np.exp(own.uniform(np.log(low), np.log(high), n_jobs))[trunk]
     return columns, trunk
 
 

@@ -43,6 +43,7 @@ def without_compilers():
 
 
 @pytest.mark.filterwarnings("ignore")  # of compilers that are switched off, and of the profiler
+@pytest.mark.slow
 def test_the_whole_command_runs_on_a_cpu_and_goes_on_where_it_stopped(tmp_path, without_compilers):
     path = tmp_path / "train.json"
     figures = measure(path, seconds=250, smoke=True)

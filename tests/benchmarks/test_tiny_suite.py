@@ -76,6 +76,7 @@ def test_effects_that_a_suite_cannot_tell_apart_are_an_error():
         fit_mixed(np.ones(20), same_twice, [Component("point", np.eye(20))], seed=0)
 
 
+@pytest.mark.slow
 def test_ninety_percent_intervals_hold_the_truth_about_nine_times_in_ten():
     held = simulate.coverage(range(4))
     regression = [v for name, v in held.items() if "end" in name and "bootstrap" not in name]

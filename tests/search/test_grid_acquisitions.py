@@ -99,8 +99,8 @@ def test_both_grids_are_repeatable_and_take_each_candidate_once():
 
 def test_a_design_point_names_what_is_closest():
     problem = grid_problem()
-    wanted = dict(zip(NAMES, problem.features[123], strict=True))
-    closeness = DesignPoint(wanted).closeness(problem)
+    point = DesignPoint({n: float(v) for n, v in zip(NAMES, problem.features[123], strict=True)})
+    closeness = point.closeness(problem)
     assert np.argmax(closeness) == 123 and closeness[123] == pytest.approx(0, abs=1e-12)
 
 

@@ -41,12 +41,19 @@ def shape_surface(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> A
 _SLOPES = "P1's U, P2's power and Gemstones' width and depth have slopes of .01-.05 there"
 _SQUARES = "half of P1's a1 (.02-.06) and b1 (.005-.008); P2's rows bend by .01 in log R"
 _PRODUCTS = "no published form has one; small beside the squares"
-_DRIFTS = "P1's optimum in x moved as N**-.04, in r as N**.09, between its fits"
+_DRIFTS = (
+    "P1's optimum in x moved as N**-.04, in r as N**.09, between its fits, which is a slope of .0016 "
+    "and .001; Gemstones' best R rises as about N**.3, .003"
+)
 
 SHAPE_SURFACE = LossLaw(
     name="shape_surface",
     inputs=(
-        "n_params_body", "n_tokens", "relative_width", "aspect_ratio", "mlp_attention_ratio",
+        "n_params_body",
+        "n_tokens",
+        "relative_width",
+        "aspect_ratio",
+        "mlp_attention_ratio",
     ),
     letters=("N", "D", "x", "R", "r"),
     coefficients=(
@@ -60,9 +67,9 @@ SHAPE_SURFACE = LossLaw(
         Coefficient("c_xR", "of log x with log R", "real", 0.0, 0.005, reason=_PRODUCTS),
         Coefficient("c_xr", "of log x with log r", "real", 0.0, 0.005, reason=_PRODUCTS),
         Coefficient("c_Rr", "of log R with log r", "real", 0.0, 0.005, reason=_PRODUCTS),
-        Coefficient("n_x", "what log N adds to s_x", "real", 0.0, 0.005, reason=_DRIFTS),
-        Coefficient("n_R", "what log N adds to s_R", "real", 0.0, 0.005, reason=_DRIFTS),
-        Coefficient("n_r", "what log N adds to s_r", "real", 0.0, 0.003, reason=_DRIFTS),
+        Coefficient("n_x", "what log N adds to s_x", "real", 0.0, 0.002, reason=_DRIFTS),
+        Coefficient("n_R", "what log N adds to s_R", "real", 0.0, 0.003, reason=_DRIFTS),
+        Coefficient("n_r", "what log N adds to s_r", "real", 0.0, 0.001, reason=_DRIFTS),
     ),
     formula=shape_surface,
     source="ours, on the shapes of arXiv:2510.18245 and arXiv:2501.18107",

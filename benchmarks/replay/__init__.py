@@ -1,0 +1,1 @@
+"""How many architectures must be tried to know the trade-off of perplexity and latency?"""

@@ -1,0 +1,1 @@
+"""How long does it take to say which runs to do next?"""
