@@ -18,15 +18,15 @@ from benchmarks.digital_twin.device import DEVICE, SERVING
 from benchmarks.digital_twin.trace import Trace
 from benchmarks.digital_twin.world import World
 
-SPENT_SHARES = (0.02, 0.04, 0.08, 0.15, 0.28, 0.53, 1.0)
+SPENT_SHARES = (0.02, 0.05, 0.11, 0.23, 0.48, 1.0)
 """Of the budget, spent at most by the end of each batch: nobody knows when it will be enough."""
 
 N_DRAWS, N_PLAN_MEMBERS, N_MEMBERS = 500, 384, 1000
 LEAST_WEIGHT = 0.01
 """Of the best law's; a law below it is left out."""
 
-BATCHES = (8, 8, 16, 32, 48, 64, 64)
-"""Runs between one recommendation and the next, 240 in all: what is counted is hours, not runs."""
+BATCHES = (8, 16, 32, 48, 64, 64)
+"""Runs between one recommendation and the next, 232 in all: what is counted is hours, not runs."""
 
 N_POOL = 512
 """Of the runs not done yet, drawn anew for each batch: what a plan chooses from."""

@@ -142,7 +142,7 @@ def test_two_devices_under_one_name_are_refused_and_named():
 
 def test_a_busy_cpu_is_still_one_device():
     def on_cpu(tpot_ms, session):
-        return measured(tpot_ms=tpot_ms, session=session, device="local")
+        return measured(tpot_ms=tpot_ms, session=session, device="AMD EPYC, 1 thread")
 
     quiet = on_cpu(1.0, "quiet")
     assert len(LatencyTable.from_measurements([quiet, on_cpu(3.0, "busy")])) == 4

@@ -8,6 +8,7 @@ from bayeslaw.search.figures import FIGURES
 from bayeslaw.search.in_space import plan_in_space
 from bayeslaw.search.objectives import Objectives, parse_objectives
 from bayeslaw.search.planner import plan
+from bayeslaw.search.pool_search import PoolSearch
 from bayeslaw.search.recommend import recommend
 from bayeslaw.search.recommend_in_space import recommend_in_space
 from bayeslaw.search.recommendation import (
@@ -39,6 +40,7 @@ __all__ = [
     "MemberSampler",
     "Objectives",
     "PoolModel",
+    "PoolSearch",
     "PredictiveEnsemble",
     "Recommendation",
     "SearchRound",

@@ -6,7 +6,24 @@ from bayeslaw.runs import RunTable
 
 BASE = {"E": 1.8, "A": 400.0, "alpha": 0.34, "B": 400.0, "beta": 0.3}
 FLAT = dict.fromkeys(
-    ("s_x", "s_R", "s_r", "q_x", "q_R", "q_r", "c_xR", "c_xr", "c_Rr", "n_x", "n_R", "n_r"), 0.0
+    (
+        "s_x",
+        "s_R",
+        "s_r",
+        "q_x",
+        "q_R",
+        "q_r",
+        "k_x",
+        "k_R",
+        "k_r",
+        "c_xR",
+        "c_xr",
+        "c_Rr",
+        "n_x",
+        "n_R",
+        "n_r",
+    ),
+    0.0,
 )
 ORDINARY = {"relative_width": 0.08, "aspect_ratio": 64.0, "mlp_attention_ratio": 2.0}
 SCALE = {"n_params_body": 1e9, "n_tokens": 2e10}

@@ -22,7 +22,8 @@ from bayeslaw.space import BYTES_PER_VALUE
 # Two rows of one case that differ by more than this were not measured on the same thing.
 SAME_CASE_RATIO = 2.0
 OTHER_SESSION_RATIO = 8.0
-SHARED_DEVICES = ("cpu", "local")
+SHARED_DEVICES = ("cpu", "local", " thread", " threads")
+"""How names of processors end, which others use too; the lab's name the threads it was given."""
 
 Columns = Mapping[str, np.ndarray]
 Labels = Mapping[str, Sequence[str]]
@@ -158,7 +159,8 @@ def check_one_device_a_name(columns: Columns, labels: Labels) -> None:
     apart = log_latency[order] - log_latency[order][first]
     session = np.unique(np.array(labels["session"], dtype=str)[rows], return_inverse=True)[1][order]
     is_named = np.array([bool(word) for word in labels["session"]])[rows][order]
-    is_shared = np.isin(np.array(labels["device"])[rows][order], SHARED_DEVICES)
+    is_cpu = np.array([name.endswith(SHARED_DEVICES) for name in labels["device"]])
+    is_shared = is_cpu[rows][order]
     is_later = (session != session[first]) & is_named & is_named[first] & is_shared
     limit = np.where(is_later, np.log(OTHER_SESSION_RATIO), np.log(SAME_CASE_RATIO))
     if (wrong := apart > limit).any():

@@ -15,7 +15,7 @@ _SCALE = 1e9
 
 
 def shape_surface(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> Array:
-    """Return ``(E + A/N**alpha + B/D**beta) exp(s(x, R, r; N))``, s a quadratic in logarithms.
+    """Return ``(E + A/N**alpha + B/D**beta) exp(s(x, R, r; N))``, s a cubic in logarithms.
 
     ``x = d_model / sqrt(N)``, ``R = d_model / n_layers``, ``r`` MLP over attention weights, each as
     u, v, w: its logarithm from an ordinary network's. Every slope may drift with log N. No paper's
@@ -35,11 +35,13 @@ def shape_surface(theta: Mapping[str, Array], columns: Mapping[str, Array]) -> A
     )
     squares = theta["q_x"] * u**2 + theta["q_R"] * v**2 + theta["q_r"] * w**2
     products = theta["c_xR"] * u * v + theta["c_xr"] * u * w + theta["c_Rr"] * v * w
-    return chinchilla(theta, columns) * xp.exp(linear + squares + products)
+    cubes = theta["k_x"] * u**3 + theta["k_R"] * v**3 + theta["k_r"] * w**3
+    return chinchilla(theta, columns) * xp.exp(linear + squares + products + cubes)
 
 
 _SLOPES = "P1's U, P2's power and Gemstones' width and depth have slopes of .01-.05 there"
 _SQUARES = "half of P1's a1 (.02-.06) and b1 (.005-.008); P2's rows bend by .01 in log R"
+_CUBES = "P1's log k + 1/k leans by -a1/6 (.006-.02) and -b1/6 (.002); P2's power by .001"
 _PRODUCTS = "no published form has one; small beside the squares"
 _DRIFTS = (
     "P1's optimum in x moved as N**-.04, in r as N**.09, between its fits, which is a slope of .0016 "
@@ -64,6 +66,9 @@ SHAPE_SURFACE = LossLaw(
         Coefficient("q_x", "bend in log x", "pure", 0.02, 1.0, reason=_SQUARES),
         Coefficient("q_R", "bend in log R", "pure", 0.005, 1.0, reason=_SQUARES),
         Coefficient("q_r", "bend in log r", "pure", 0.006, 1.0, reason=_SQUARES),
+        Coefficient("k_x", "lean in log x", "real", 0.0, 0.01, reason=_CUBES),
+        Coefficient("k_R", "lean in log R", "real", 0.0, 0.002, reason=_CUBES),
+        Coefficient("k_r", "lean in log r", "real", 0.0, 0.002, reason=_CUBES),
         Coefficient("c_xR", "of log x with log R", "real", 0.0, 0.005, reason=_PRODUCTS),
         Coefficient("c_xr", "of log x with log r", "real", 0.0, 0.005, reason=_PRODUCTS),
         Coefficient("c_Rr", "of log R with log r", "real", 0.0, 0.005, reason=_PRODUCTS),
