@@ -55,9 +55,7 @@ def test_it_scores_every_candidate_the_same_way_twice_and_leaves_the_problem_alo
     assert (problem.log_losses == before).all()
 
 
-@pytest.mark.parametrize(
-    "name", ["target_lookahead", "information_gain", "v_optimal", "mspe"]
-)
+@pytest.mark.parametrize("name", ["target_lookahead", "information_gain", "v_optimal", "mspe"])
 def test_without_a_target_it_says_so(name):
     problem, _ = linear_world(n_draws=64)
     with pytest.raises(InvalidInputError, match="target"):

@@ -75,9 +75,7 @@ class CostModel:
         noise = sigma * rng.standard_normal((n_draws, len(design)))
         return np.exp(offset + coefficients @ design.T + noise)
 
-    def _location_and_spread(
-        self, candidates: Candidates
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _location_and_spread(self, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
         design, offset = _design(candidates, self.centre, self.log_rate, self.seq_len)
         inflation = 1.0 + np.einsum("ci,ij,cj->c", design, self.scale, design)
         return offset + design @ self.mean, self.noise_sd * np.sqrt(inflation)
