@@ -43,3 +43,15 @@ def contradiction(
         if len(rest) > MAX_ALONE and is_proven_empty(rest):
             kept = rest
     return tuple(kept)
+
+
+def in_words(clash: Sequence[str]) -> str:
+    """Name constraints that rule each other out, and what to do.
+
+    >>> in_words(["n <= 1", "n >= 2"])
+    "'n <= 1' and 'n >= 2': these 2 contradict each other; loosen one of them"
+    """
+    named = " and ".join(repr(text) for text in clash)
+    if len(clash) == 1:
+        return f"{named}: no member of these axes meets it; loosen it"
+    return f"{named}: these {len(clash)} contradict each other; loosen one of them"

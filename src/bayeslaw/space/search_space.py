@@ -15,11 +15,11 @@ from bayeslaw.space.architecture import Architecture
 from bayeslaw.space.axis import read_axis
 from bayeslaw.space.boxes import Cover, cover
 from bayeslaw.space.candidate import Candidate
-from bayeslaw.space.contradiction import contradiction
-from bayeslaw.space.expression import Expression
-from bayeslaw.space.interval import Interval, Truth
+from bayeslaw.space.constraints import Constraints
+from bayeslaw.space.contradiction import contradiction, in_words
+from bayeslaw.space.feasible_count import FeasibleCount
 from bayeslaw.space.neighbours import nearby
-from bayeslaw.space.quantities import AXES, quantity
+from bayeslaw.space.quantities import AXES
 from bayeslaw.space.workload import Workload
 
 _DEFAULT_AXES: Mapping[str, Any] = {
@@ -33,26 +33,6 @@ _ROUNDS_WORTH_REFINING = 20
 # A Monte Carlo count with this many hits is off by about 2 %.
 _COUNT_DRAWS = 100_000
 _ENOUGH_HITS = 2_500
-
-
-@dataclass(frozen=True)
-class FeasibleCount:
-    """Say how many members meet all constraints.
-
-    Attributes:
-        low: Members certainly feasible [count].
-        high: Members not yet ruled out [count].
-        estimate: ``low == high`` when exact, else a Monte Carlo estimate [count].
-    """
-
-    low: int
-    high: int
-    estimate: float
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the count is proven."""
-        return self.low == self.high
 
 
 @dataclass(frozen=True)
@@ -90,13 +70,8 @@ class SearchSpace:
             raise InvalidInputError(f"unknown axes {unknown}; a space has {list(AXES)}")
         if missing := sorted(set(AXES) - set(_DEFAULT_AXES) - set(self.axes)):
             raise InvalidInputError(f"axes {missing} are missing; give a value or choices")
-        for expression in self._expressions:
-            if not expression.is_comparison:
-                raise InvalidInputError(
-                    f"constraint {expression.text!r} must compare, such as 'n_params <= 1e9'"
-                )
         # Evaluated once at the door, so that an unknown name fails here and not at 3 am.
-        self._test({name: values[:1] for name, values in self._all_values.items()})
+        self._all_constraints.hold({name: axis[:1] for name, axis in self._all_values.items()})
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -135,7 +110,7 @@ class SearchSpace:
                 return FeasibleCount(low, high, float(low))
             open_boxes = current.undecided()
             drawn = open_boxes.draw(_COUNT_DRAWS, np.random.default_rng(seed))
-            hits = int(self._test(self._columns(drawn)).sum())
+            hits = int(self._all_constraints.hold(self._columns(drawn)).sum())
             estimate = low + hits / _COUNT_DRAWS * float(high - low)
             if hits >= _ENOUGH_HITS:
                 return FeasibleCount(low, high, estimate)
@@ -154,10 +129,8 @@ class SearchSpace:
             if float(point[name]) not in values
         ]
         columns = {name: np.array([float(value)]) for name, value in point.items()}
-        for expression in self._expressions:
-            if not self._holds(expression, columns).all():
-                wrong.append(f"{expression.text} does not hold")
-        return wrong
+        broken = self._all_constraints.broken(columns)
+        return [*wrong, *(f"{text} does not hold" for text in broken)]
 
     # --- members ------------------------------------------------------------------------------
 
@@ -225,7 +198,14 @@ class SearchSpace:
         sizes = np.array([len(axis) for axis in self._values.values()])
         rng = np.random.default_rng(seed)
         return self._candidates(
-            nearby(start, sizes, lambda rows: self._test(self._columns(rows)), n, rng, reach=reach)
+            nearby(
+                start,
+                sizes,
+                lambda rows: self._all_constraints.hold(self._columns(rows)),
+                n,
+                rng,
+                reach=reach,
+            )
         )
 
     def fix(self, **values: int | bool) -> SearchSpace:
@@ -259,13 +239,12 @@ class SearchSpace:
     # --- how ----------------------------------------------------------------------------------
 
     @cached_property
-    def _expressions(self) -> tuple[Expression, ...]:
-        texts = ["n_heads % n_kv_heads == 0", *self.constraints]
+    def _all_constraints(self) -> Constraints:
+        texts = ("n_heads % n_kv_heads == 0", *self.constraints)
         if self.tensor_parallel > 1:
-            texts += [
-                f"{n} % {self.tensor_parallel} == 0" for n in ("n_heads", "n_kv_heads", "d_ff")
-            ]
-        return tuple(Expression(text) for text in texts)
+            split = ("n_heads", "n_kv_heads", "d_ff")
+            texts += tuple(f"{name} % {self.tensor_parallel} == 0" for name in split)
+        return Constraints(texts, self.workload)
 
     @cached_property
     def _all_values(self) -> dict[str, np.ndarray]:
@@ -275,38 +254,7 @@ class SearchSpace:
     @cached_property
     def _values(self) -> dict[str, np.ndarray]:
         """Axis values that survive the constraints which mention only that axis."""
-        values = dict(self._all_values)
-        for expression in self._expressions:
-            if len(expression.names) == 1 and (name := next(iter(expression.names))) in values:
-                holds = np.broadcast_to(expression.evaluate(values), values[name].shape)
-                values[name] = values[name][holds]
-        return values
-
-    @cached_property
-    def _mentions(self) -> np.ndarray:
-        """Say which axes each constraint reads, ``(constraint, axis)``."""
-        table = np.zeros((len(self._expressions), len(AXES)), dtype=bool)
-        point = {name: values[:1] for name, values in self._all_values.items()}
-        for row, expression in enumerate(self._expressions):
-            recorder = _Recorder(point)
-            for name in expression.names:
-                quantity(name, recorder, self.workload)
-            table[row] = [name in recorder.asked for name in AXES]
-        return table
-
-    def _holds(self, expression: Expression, axes: Mapping[str, Any]) -> Any:
-        values = {name: quantity(name, axes, self.workload) for name in expression.names}
-        return expression.evaluate(values)
-
-    def _test(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        n_rows = len(next(iter(columns.values())))
-        holds = np.ones(n_rows, dtype=bool)
-        for expression in self._expressions:
-            holds &= self._holds(expression, columns)
-        return holds
-
-    def _judge(self, axes: Mapping[str, Interval]) -> list[Truth]:
-        return [self._holds(expression, axes) for expression in self._expressions]
+        return self._all_constraints.narrowed(self._all_values)
 
     @cached_property
     def _cover(self) -> Cover:
@@ -320,11 +268,13 @@ class SearchSpace:
             yield current
 
     def _refine(self, max_boxes: int, start: Cover | None) -> Cover:
-        return cover(self._values, self._judge, self._test, self._mentions, max_boxes, start)
+        must = self._all_constraints
+        mentions = must.mentions(self._all_values)
+        return cover(self._values, must.judge, must.hold, mentions, max_boxes, start)
 
     def _draw(self, current: Cover, n_draws: int, rng: np.random.Generator) -> np.ndarray:
         drawn = current.draw(n_draws, rng)
-        return drawn[self._test(self._columns(drawn))]
+        return drawn[self._all_constraints.hold(self._columns(drawn))]
 
     def _columns(self, members: np.ndarray) -> dict[str, np.ndarray]:
         return {name: axis[members[:, i]] for i, (name, axis) in enumerate(self._values.items())}
@@ -335,33 +285,15 @@ class SearchSpace:
         return [Candidate(Architecture.from_numbers(row), int(row["n_tokens"])) for row in named]
 
     def _empty(self) -> EmptySpaceError:
-        texts = [expression.text for expression in self._expressions]
+        texts = self._all_constraints.texts
         clash = contradiction(texts[1:], self._is_proven_empty) or texts[:1]
-        named = " and ".join(repr(text) for text in clash)
-        advice = (
-            "no member of these axes meets it; loosen it"
-            if len(clash) == 1
-            else f"these {len(clash)} contradict each other; loosen one of them"
-        )
         return EmptySpaceError(
-            f"the space is empty because of {named}: {advice}, or widen the axes {sorted(self.axes)}"
+            f"the space is empty because of {in_words(clash)}, or widen the axes {sorted(self.axes)}"
         )
 
     def _is_proven_empty(self, constraints: Sequence[str]) -> bool:
         part = replace(self, constraints=tuple(constraints), tensor_parallel=1)
         return any(not len(axis) for axis in part._values.values()) or not len(part._cover.first)
-
-
-class _Recorder(dict[str, Any]):
-    """Axis values that remember which of them were read."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self.asked: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.asked.add(name)
-        return super().__getitem__(name)
 
 
 def _distinct(members: np.ndarray) -> np.ndarray:

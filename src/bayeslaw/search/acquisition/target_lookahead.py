@@ -27,7 +27,7 @@ At 1 the laws' weights follow evidence that no law deserves (statistics.md, sect
 by hand.
 """
 
-N_FANTASIES = 8
+N_FANTASIES = 16
 N_CLOSE = 256
 N_PLAN_FANTASIES = 256
 COST_POWERS = (1.0, 0.7, 0.4, 0.1)
