@@ -28,6 +28,7 @@ from bayeslaw.cli.commands import (
     run,
     schema,
     status,
+    store,
     suggest,
     suite,
     train,
@@ -67,12 +68,14 @@ def _options(
 _ANY_TABLE = "On anyone's table"
 _STUDY = "In a study"
 _OPEN_TABLE = "For a table of your own"
+_SERVICE = "As a service"
 
 app.command("fit", rich_help_panel=_ANY_TABLE)(fit.fit)
 app.command("predict", rich_help_panel=_ANY_TABLE)(predict.predict)
 app.command("allocate", rich_help_panel=_ANY_TABLE)(allocate.allocate)
 app.command("diagnose", rich_help_panel=_ANY_TABLE)(diagnose.diagnose)
 app.command("laws", rich_help_panel=_ANY_TABLE)(laws.laws)
+app.add_typer(store.store, name="store", rich_help_panel=_SERVICE)
 app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_OPEN_TABLE)
 app.command("run", rich_help_panel=_STUDY)(run.run)
 app.command("init", rich_help_panel=_STUDY)(init.init)

@@ -134,7 +134,7 @@ def _run_row(run: Run) -> Row:
             loss,
             _time(run),
         ],
-        "dropped" if status in ("superseded", "failed", "stopped") else None,
+        "dropped" if status in ("superseded", "failed", "abandoned", "stopped") else None,
     )
 
 

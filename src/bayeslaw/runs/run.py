@@ -9,15 +9,17 @@ from bayeslaw.errors import InvalidInputError, StateError
 from bayeslaw.runs.job import JobResult
 from bayeslaw.space import Architecture
 
-RunStatus = Literal["planned", "leased", "running", "done", "failed", "stopped"]
+RunStatus = Literal["planned", "leased", "running", "done", "failed", "abandoned", "stopped"]
 
-# From each state, the states that may follow. Nothing follows an end state.
+# From each state, the states that may follow. Nothing follows an end state, but an abandoned run may
+# be taken up again, and its result may come late.
 NEXT: dict[str, tuple[str, ...]] = {
-    "planned": ("leased", "running", "stopped", "done", "failed"),
-    "leased": ("running", "planned", "stopped", "done", "failed"),
-    "running": ("planned", "stopped", "done", "failed"),
+    "planned": ("leased", "running", "stopped", "done", "failed", "abandoned"),
+    "leased": ("running", "planned", "stopped", "done", "failed", "abandoned"),
+    "running": ("planned", "stopped", "done", "failed", "abandoned"),
     "done": (),
     "failed": (),
+    "abandoned": ("planned", "done", "failed"),
     "stopped": (),
 }
 
@@ -30,12 +32,13 @@ class Run:
         run_id: Unique within a study.
         n_tokens: Training tokens of the whole schedule [count].
         architecture: The network; None for an imported run of unknown shape.
-        status: planned, leased, running, done, failed or stopped.
+        status: planned, leased, running, done, failed (training failed, which teaches what not to
+            train), abandoned (nobody knows what became of it) or stopped (somebody decided so).
         purpose: Why it was run: ``initial``, ``suggested``, ``check`` or ``imported``.
         loss_nats: Final loss [nats per token]; done runs only.
         loss_stderr: Its standard error [nats per token].
         cost_gpu_hours: Device-hours it took (or, before it is done, is predicted to take).
-        reason: Why it failed or was stopped.
+        reason: Why it failed, was abandoned or was stopped.
         superseded: Why its loss must no longer be believed; empty while it stands.
         columns: Inputs of an imported run without a shape, such as ``n_params``.
         record: What the lab and the planner wrote down.
@@ -62,8 +65,8 @@ class Run:
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return not NEXT[self.status]
+        """Whether nobody works on it, or will; a late result may still come for an abandoned one."""
+        return self.status not in ("planned", "leased", "running")
 
     @property
     def is_evidence(self) -> bool:
@@ -75,11 +78,11 @@ class Run:
 
         Raises:
             StateError: The run has ended, or the state does not follow.
-            InvalidInputError: A failed or stopped run gives no reason.
+            InvalidInputError: A failed, abandoned or stopped run gives no reason.
         """
         if status == "done":
             raise InvalidInputError("a run is done with a loss; call complete()")
-        if status in ("failed", "stopped") and not reason:
+        if status in ("failed", "abandoned", "stopped") and not reason:
             raise InvalidInputError(
                 f"a {status} run needs a reason, run {self.run_id!r} gives none"
             )
@@ -100,6 +103,7 @@ class Run:
             )
         return self._move(
             "done",
+            reason="",
             loss_nats=loss_nats,
             loss_stderr=loss_stderr,
             cost_gpu_hours=cost_gpu_hours,

@@ -1,23 +1,51 @@
-"""The port: what a study needs of whatever keeps it."""
+"""The port: what a study and the service need of whatever keeps them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from bayeslaw.store.records import Document, Event, StoredMeasurement, StoredRun
+from bayeslaw.store.change import Change
+from bayeslaw.store.reading import Reader
+from bayeslaw.store.records import (
+    Document,
+    Event,
+    Operation,
+    PlanItem,
+    StoredMeasurement,
+    StoredRun,
+    StoredStudy,
+    Token,
+    View,
+)
+from bayeslaw.store.transaction import Transaction
 
 
 class Store(Protocol):
     """Keep studies so that what was acknowledged survives a crash.
 
-    There is one way to change a study, `commit`: state and the events that tell of it are
-    written together or not at all, and are durable when it returns. Payloads are JSON. Every
-    method that names a study raises `NotFoundError` when there is no such study, and every
-    method raises `UnavailableError` when the store cannot be reached or written.
+    There is one way to write, `transaction`: what is written in it is kept whole or not at all,
+    and is durable when its block is left. A study's state and the events that tell of it are
+    written together. Payloads are JSON. Every method that names a study raises `NotFoundError`
+    when there is no such study, and every method raises `UnavailableError` when the store cannot
+    be reached or written.
     """
 
-    def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> None:
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction.
+
+        Inside another one of the same thread it is a part of that: what fails in it is undone
+        alone, and nothing is durable before the outer block is left. Everything that this thread
+        reads meanwhile it reads through the transaction.
+        """
+        ...
+
+    def changing(self, study_id: str) -> AbstractContextManager[Change]:
+        """Open a transaction that changes one study, and lock that until the end."""
+        ...
+
+    def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> StoredStudy:
         """Begin a study, with an event ``study_created``.
 
         Raises:
@@ -26,52 +54,32 @@ class Store(Protocol):
         """
         ...
 
-    def studies(self) -> list[str]:
-        """Return the names of all studies, oldest first."""
+    def reading(self) -> AbstractContextManager[Reader]:
+        """Ask several questions about one moment."""
+        ...
+
+    def studies(self, *, after: int = 0, limit: int | None = None) -> list[StoredStudy]:
+        """Return studies, oldest first; those added after the one at position ``after``."""
+        ...
+
+    def study(self, study_id: str) -> StoredStudy:
+        """Return one study."""
         ...
 
     def config(self, study_id: str) -> dict[str, Any]:
-        """Return what the study was created with.
-
-        Raises:
-            NotFoundError: No such study.
-        """
+        """Return what the study was created with."""
         ...
 
-    def commit(
+    def runs(
         self,
         study_id: str,
-        events: Sequence[Event],
         *,
-        runs: Sequence[StoredRun] = (),
-        measurements: Sequence[StoredMeasurement] = (),
-        documents: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Write a change and the events that tell of it, whole or not at all.
-
-        Args:
-            study_id: The study.
-            events: What happened; at least one.
-            runs: Runs to insert (version 0) or to replace (the version they were read at).
-            measurements: Measurements to add.
-            documents: Name to payload; each becomes the next version of that document.
-
-        Returns:
-            The number of the last event.
-
-        Raises:
-            NotFoundError: No such study.
-            StateError: A run has changed since it was read, or a new name is already taken.
-            InvalidInputError: No event, or something that is not JSON (a NaN, an array).
-        """
-        ...
-
-    def runs(self, study_id: str, *, statuses: Sequence[str] | None = None) -> list[StoredRun]:
-        """Return the runs, in the order they were added; only some statuses if given.
-
-        Raises:
-            NotFoundError: No such study.
-        """
+        statuses: Sequence[str] | None = None,
+        holder: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[StoredRun]:
+        """Return runs, in the order they were added; of some statuses, of one holder, if given."""
         ...
 
     def run(self, study_id: str, run_id: str) -> StoredRun:
@@ -82,12 +90,14 @@ class Store(Protocol):
         """
         ...
 
-    def measurements(self, study_id: str) -> list[StoredMeasurement]:
-        """Return the measurements, in the order they were added.
+    def tallies(self, study_id: str) -> dict[str, int]:
+        """Return how many runs there are of each status."""
+        ...
 
-        Raises:
-            NotFoundError: No such study.
-        """
+    def measurements(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[StoredMeasurement]:
+        """Return measurements, in the order they were added."""
         ...
 
     def events(
@@ -96,13 +106,14 @@ class Store(Protocol):
         *,
         since: int = 0,
         kinds: Sequence[str] | None = None,
+        run_id: str | None = None,
         limit: int | None = None,
     ) -> list[Event]:
-        """Return events numbered above ``since``, oldest first; whoever reads on misses none.
+        """Return events numbered above ``since``, oldest first; whoever reads on misses none."""
+        ...
 
-        Raises:
-            NotFoundError: No such study.
-        """
+    def last_seq(self, study_id: str | None = None) -> int:
+        """Return the number of the last event, of one study or of all; 0 when there is none."""
         ...
 
     def document(self, study_id: str, name: str, *, version: int | None = None) -> Document:
@@ -111,6 +122,44 @@ class Store(Protocol):
         Raises:
             NotFoundError: No such study, document or version.
         """
+        ...
+
+    def view(self, study_id: str, name: str) -> View:
+        """Return the latest of something that was computed.
+
+        Raises:
+            NotFoundError: No such study, or it was not computed yet.
+        """
+        ...
+
+    def plan_items(self, study_id: str, *, limit: int | None = None) -> list[PlanItem]:
+        """Return what is left of the plan, by rank."""
+        ...
+
+    def operation(self, operation_id: str) -> Operation:
+        """Return one operation.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        ...
+
+    def operations(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Operation]:
+        """Return a study's operations, oldest first."""
+        ...
+
+    def pending_operations(self, limit: int | None = None) -> list[Operation]:
+        """Return operations of all studies that wait for a planner, oldest first."""
+        ...
+
+    def tokens(self) -> list[Token]:
+        """Return all tokens, oldest first."""
+        ...
+
+    def token_by_hash(self, secret_hash: str) -> Token | None:
+        """Return the token whose present or previous secret has that SHA-256; None without one."""
         ...
 
     def close(self) -> None:

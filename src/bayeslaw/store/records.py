@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bayeslaw.runs import Measurement, Run
+
+StudyStatus = Literal["active", "paused", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """Hold a study as the store knows it.
+
+    Attributes:
+        study_id: Its name.
+        config: What it was created with.
+        state: Whether runs are handed out (active), not now (paused) or never again (closed).
+        version: Rises with every change of its state; 1 for a new one.
+        created_at: When [s since 1970].
+        position: Rises with every study added; where a list goes on.
+    """
+
+    study_id: str
+    config: dict[str, Any]
+    state: StudyStatus = "active"
+    version: int = 1
+    created_at: float = 0.0
+    position: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +40,16 @@ class StoredRun:
 
     Attributes:
         run: The run.
-        version: Of the row this was read from; 0 for a run that is not stored yet. An update
-            states it, so that nobody overwrites what they have not seen.
+        version: Of the row this was read from; 0 for a run that is not stored yet. It rises with
+            every change, so it tells whether somebody wrote since one read.
         holder: Worker that has leased it; empty when nobody has.
         leased_at: When the present lease began [s since 1970].
         expires_at: When the present lease ends unless renewed [s since 1970].
+        lease_seconds: How long the present lease was given for, when last renewed [s].
         n_lost: Leases of this run that ran out without a result [count].
+        is_late: Whether its result came from a worker that did not hold it any more.
+        extra_gpu_hours: What results that came second cost [h].
+        position: Rises with every run added; where a list goes on.
     """
 
     run: Run
@@ -27,7 +57,11 @@ class StoredRun:
     holder: str = ""
     leased_at: float | None = None
     expires_at: float | None = None
+    lease_seconds: float | None = None
     n_lost: int = 0
+    is_late: bool = False
+    extra_gpu_hours: float = 0.0
+    position: int = field(default=0, compare=False)
 
     def is_held(self, at: float) -> bool:
         """Whether somebody's lease covers this moment [s since 1970]."""
@@ -42,11 +76,15 @@ class StoredMeasurement:
         measurement_id: Unique within a study.
         measurement: What was timed.
         cost_gpu_hours: Device-hours that timing took.
+        run_id: The run whose network was timed; empty when it belongs to none.
+        position: Rises with every measurement added; where a list goes on.
     """
 
     measurement_id: str
     measurement: Measurement
     cost_gpu_hours: float = 0.0
+    run_id: str = ""
+    position: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +108,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Hold one version of a named JSON document, such as a plan or a recommendation.
+    """Hold one version of a named JSON document, such as a recommendation that was acted on.
 
     Attributes:
         name: Unique within a study.
@@ -83,3 +121,125 @@ class Document:
     version: int
     at: float
     payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Hold something that can be computed again from the events, so only the latest is kept.
+
+    Attributes:
+        name: Unique within a study, such as ``plan``.
+        payload: Its content, JSON-ready.
+        based_on_seq: The last event it knows of.
+        at: When it was written [s since 1970].
+    """
+
+    name: str
+    payload: Any
+    based_on_seq: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """Hold a run that is worth doing and that nobody was given yet.
+
+    Attributes:
+        rank: Lower is handed out first; unique within a plan.
+        run: The run to be, planned; its name is given when it is handed out.
+        cost_gpu_hours: Predicted device-hours [h]; None where nothing is known.
+    """
+
+    rank: int
+    run: Run
+    cost_gpu_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Hold something that was asked for and takes longer than an answer may.
+
+    Attributes:
+        operation_id: Unique.
+        study_id: Of the study.
+        kind: ``suggest``, ``recommend``, ``plan`` or ``fit``.
+        request: What was asked, JSON-ready.
+        status: pending, done or failed; it never stays pending for good.
+        result: What came of it; done ones only.
+        error: Why nothing did; failed ones only.
+        created_at: When it was asked for [s since 1970].
+        finished_at: When it ended [s since 1970].
+        n_tries: Times that a planner took it up [count].
+        position: Rises with every operation; where a list goes on.
+    """
+
+    operation_id: str
+    study_id: str
+    kind: str
+    request: dict[str, Any]
+    status: Literal["pending", "done", "failed"] = "pending"
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    created_at: float = 0.0
+    finished_at: float | None = None
+    n_tries: int = 0
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold what a write was answered, so that asking it again is harmless.
+
+    Attributes:
+        fingerprint: Of the request; another request under the same key is a mistake.
+        status: HTTP status.
+        headers: Those worth repeating, such as ``ETag`` and ``Location``.
+        body: JSON-ready.
+    """
+
+    fingerprint: str
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Hold what a bearer token may do; the secret itself is nowhere.
+
+    Attributes:
+        token_id: Unique, public.
+        name: Whose it is.
+        secret_hash: SHA-256 of the secret, hex.
+        scopes: Among ``read``, ``plan``, ``report`` and ``admin``.
+        created_at: When [s since 1970].
+        expires_at: When it stops working [s since 1970]; None for never.
+        revoked_at: When it was revoked [s since 1970]; None while it stands.
+        previous_hash: SHA-256 of the secret before the last rotation; empty when there is none.
+        previous_until: Until when that one works too [s since 1970].
+    """
+
+    token_id: str
+    name: str
+    secret_hash: str
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    previous_hash: str = ""
+    previous_until: float | None = None
+
+
+def candidate_key(run: Run) -> str:
+    """Return what two runs of one architecture and token count share; empty without a shape.
+
+    >>> candidate_key(Run("r1", n_tokens=1000))
+    ''
+    """
+    if run.architecture is None:
+        return ""
+    return _short_hash([run.architecture.to_dict(), run.n_tokens])
+
+
+def _short_hash(content: Any | Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

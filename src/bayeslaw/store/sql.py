@@ -1,25 +1,34 @@
-"""The store that ships: SQLite by default, Postgres by URL, one code for both."""
+"""The store over SQLAlchemy: SQLite by default, Postgres by URL."""
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
 
-from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
-from bayeslaw.runs import Measurement, Run
-from bayeslaw.store import schema
+from bayeslaw.store.change import Change
 from bayeslaw.store.connect import explained, open_engine, writing
-from bayeslaw.store.records import Document, Event, StoredMeasurement, StoredRun
+from bayeslaw.store.reading import Reader
+from bayeslaw.store.records import (
+    Document,
+    Event,
+    Operation,
+    PlanItem,
+    StoredMeasurement,
+    StoredRun,
+    StoredStudy,
+    Token,
+    View,
+)
+from bayeslaw.store.transaction import Transaction
 
 
 class SqlStore:
-    """Keep studies in a database.
+    """Keep studies in a database; see `Store` for what each method promises.
 
     SQLite runs with its write-ahead log and ``synchronous = FULL``: a change is on disk before
     the call that made it returns, whatever is killed afterwards. Writers queue. Threads may
@@ -37,6 +46,7 @@ class SqlStore:
 
     def __init__(self, url_or_path: str | Path) -> None:
         self._engine = open_engine(url_or_path)
+        self._local = threading.local()
 
     def __enter__(self) -> SqlStore:
         return self
@@ -48,81 +58,87 @@ class SqlStore:
         """Let go of files and connections; closing twice is harmless."""
         self._engine.dispose()
 
-    def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> None:
-        """Begin a study, with an event ``study_created``; see `Store.create_study`."""
-        if not study_id:
-            raise InvalidInputError("a study needs a name, got an empty one")
-        payload = _json(config, f"the config of study {study_id!r}")
-        with self._writing() as connection:
-            taken = select(schema.studies.c.study_id).where(schema.studies.c.study_id == study_id)
-            if connection.execute(taken).first():
-                raise StateError(f"a study {study_id!r} exists already; open it, or name another")
-            connection.execute(
-                insert(schema.studies).values(study_id=study_id, config=payload, created_at=at)
-            )
-            _append(connection, study_id, [Event("study_created", at)])
+    # Writing.
 
-    def studies(self) -> list[str]:
-        """Return the names of all studies, oldest first."""
-        query = select(schema.studies.c.study_id).order_by(schema.studies.c.position)
-        with self._reading() as connection:
-            return list(connection.execute(query).scalars())
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction, or a part of the one that this thread has open."""
+        if (outer := self._open) is not None:
+            with outer.begin_nested():
+                yield Transaction(outer)
+            return
+        with explained(self._engine.url), writing(self._engine) as connection:
+            self._local.connection = connection
+            try:
+                yield Transaction(connection)
+            finally:
+                self._local.connection = None
+
+    @contextmanager
+    def changing(self, study_id: str) -> Iterator[Change]:
+        """Open a transaction that changes one study."""
+        with self.transaction() as transaction:
+            yield transaction.change(study_id)
+
+    def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> StoredStudy:
+        """Begin a study, with an event ``study_created``."""
+        with self.transaction() as transaction:
+            return transaction.create_study(study_id, config, at=at)
+
+    # Reading.
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Ask several questions about one moment."""
+        if (outer := self._open) is not None:
+            yield Reader(outer)
+            return
+        with explained(self._engine.url), self._engine.connect() as connection:
+            yield Reader(connection)
+
+    def studies(self, *, after: int = 0, limit: int | None = None) -> list[StoredStudy]:
+        """Return studies, oldest first."""
+        with self.reading() as reader:
+            return reader.studies(after=after, limit=limit)
+
+    def study(self, study_id: str) -> StoredStudy:
+        """Return one study."""
+        with self.reading() as reader:
+            return reader.study(study_id)
 
     def config(self, study_id: str) -> dict[str, Any]:
-        """Return what the study was created with; see `Store.config`."""
-        with self._reading() as connection:
-            return _study(connection, study_id)
+        """Return what the study was created with."""
+        return self.study(study_id).config
 
-    def commit(
+    def runs(
         self,
         study_id: str,
-        events: Sequence[Event],
         *,
-        runs: Sequence[StoredRun] = (),
-        measurements: Sequence[StoredMeasurement] = (),
-        documents: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Write a change and its events, whole or not at all; see `Store.commit`."""
-        if not events:
-            raise InvalidInputError("a change needs an event that tells of it, got none")
-        with self._writing() as connection:
-            # Locks the study where the database can (Postgres), so that events become visible in
-            # the order of their numbers; SQLite has one writer anyway.
-            _study(connection, study_id, lock=True)
-            for entry in runs:
-                _write_run(connection, study_id, entry)
-            for entry in measurements:
-                _insert_measurement(connection, study_id, entry)
-            for name, payload in (documents or {}).items():
-                _insert_document(connection, study_id, name, payload, events[-1].at)
-            return _append(connection, study_id, events)
-
-    def runs(self, study_id: str, *, statuses: Sequence[str] | None = None) -> list[StoredRun]:
-        """Return the runs, in the order they were added; see `Store.runs`."""
-        table = schema.runs
-        query = select(table).where(table.c.study_id == study_id).order_by(table.c.position)
-        if statuses is not None:
-            query = query.where(table.c.status.in_(statuses))
-        return [_stored_run(row) for row in self._rows(study_id, query)]
+        statuses: Sequence[str] | None = None,
+        holder: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[StoredRun]:
+        """Return runs, in the order they were added."""
+        with self.reading() as reader:
+            return reader.runs(study_id, statuses=statuses, holder=holder, after=after, limit=limit)
 
     def run(self, study_id: str, run_id: str) -> StoredRun:
-        """Return one run; see `Store.run`."""
-        table = schema.runs
-        query = select(table).where(table.c.study_id == study_id, table.c.run_id == run_id)
-        if not (rows := self._rows(study_id, query)):
-            raise NotFoundError(f"study {study_id!r} has no run {run_id!r}")
-        return _stored_run(rows[0])
+        """Return one run."""
+        with self.reading() as reader:
+            return reader.run(study_id, run_id)
 
-    def measurements(self, study_id: str) -> list[StoredMeasurement]:
-        """Return the measurements, in the order they were added; see `Store.measurements`."""
-        table = schema.measurements
-        query = select(table).where(table.c.study_id == study_id).order_by(table.c.position)
-        return [
-            StoredMeasurement(
-                row.measurement_id, Measurement.from_dict(row.payload), row.cost_gpu_hours
-            )
-            for row in self._rows(study_id, query)
-        ]
+    def tallies(self, study_id: str) -> dict[str, int]:
+        """Return how many runs there are of each status."""
+        with self.reading() as reader:
+            return reader.tallies(study_id)
+
+    def measurements(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[StoredMeasurement]:
+        """Return measurements, in the order they were added."""
+        with self.reading() as reader:
+            return reader.measurements(study_id, after=after, limit=limit)
 
     def events(
         self,
@@ -130,160 +146,61 @@ class SqlStore:
         *,
         since: int = 0,
         kinds: Sequence[str] | None = None,
+        run_id: str | None = None,
         limit: int | None = None,
     ) -> list[Event]:
-        """Return events numbered above ``since``, oldest first; see `Store.events`."""
-        table = schema.events
-        query = (
-            select(table)
-            .where(table.c.study_id == study_id, table.c.seq > since)
-            .order_by(table.c.seq)
-            .limit(limit)
-        )
-        if kinds is not None:
-            query = query.where(table.c.kind.in_(kinds))
-        return [
-            Event(row.kind, row.at, row.run_id, row.payload, row.seq)
-            for row in self._rows(study_id, query)
-        ]
+        """Return events numbered above ``since``, oldest first."""
+        with self.reading() as reader:
+            return reader.events(study_id, since=since, kinds=kinds, run_id=run_id, limit=limit)
+
+    def last_seq(self, study_id: str | None = None) -> int:
+        """Return the number of the last event, of one study or of all."""
+        with self.reading() as reader:
+            return reader.last_seq(study_id)
 
     def document(self, study_id: str, name: str, *, version: int | None = None) -> Document:
-        """Return a document, the latest version unless one is named; see `Store.document`."""
-        table = schema.documents
-        query = (
-            select(table)
-            .where(table.c.study_id == study_id, table.c.name == name)
-            .order_by(table.c.version.desc())
-            .limit(1)
-        )
-        if version is not None:
-            query = query.where(table.c.version == version)
-        if not (rows := self._rows(study_id, query)):
-            wanted = name if version is None else f"{name} version {version}"
-            raise NotFoundError(f"study {study_id!r} has no document {wanted!r}")
-        row = rows[0]
-        return Document(row.name, row.version, row.at, row.payload)
+        """Return a document, the latest version unless one is named."""
+        with self.reading() as reader:
+            return reader.document(study_id, name, version=version)
 
-    def _rows(self, study_id: str, query: Select[Any]) -> Sequence[Any]:
-        with self._reading() as connection:
-            _study(connection, study_id)
-            return connection.execute(query).all()
+    def view(self, study_id: str, name: str) -> View:
+        """Return a view."""
+        with self.reading() as reader:
+            return reader.view(study_id, name)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with explained(self._engine.url), self._engine.connect() as connection:
-            yield connection
+    def plan_items(self, study_id: str, *, limit: int | None = None) -> list[PlanItem]:
+        """Return what is left of the plan, by rank."""
+        with self.reading() as reader:
+            return reader.plan_items(study_id, limit=limit)
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with explained(self._engine.url), writing(self._engine) as connection:
-            yield connection
+    def operation(self, operation_id: str) -> Operation:
+        """Return one operation."""
+        with self.reading() as reader:
+            return reader.operation(operation_id)
 
+    def operations(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Operation]:
+        """Return a study's operations, oldest first."""
+        with self.reading() as reader:
+            return reader.operations(study_id, after=after, limit=limit)
 
-def _study(connection: Connection, study_id: str, *, lock: bool = False) -> dict[str, Any]:
-    query = select(schema.studies.c.config).where(schema.studies.c.study_id == study_id)
-    row = connection.execute(query.with_for_update() if lock else query).first()
-    if row is None:
-        raise NotFoundError(f"no study {study_id!r} in this store")
-    return row.config
+    def pending_operations(self, limit: int | None = None) -> list[Operation]:
+        """Return operations of all studies that wait for a planner, oldest first."""
+        with self.reading() as reader:
+            return reader.pending_operations(limit)
 
+    def tokens(self) -> list[Token]:
+        """Return all tokens, oldest first."""
+        with self.reading() as reader:
+            return reader.tokens()
 
-def _write_run(connection: Connection, study_id: str, entry: StoredRun) -> None:
-    table, run = schema.runs, entry.run
-    values = {
-        "status": run.status,
-        "payload": _json(run.to_dict(), f"run {run.run_id!r}"),
-        "version": entry.version + 1,
-        "holder": entry.holder,
-        "leased_at": entry.leased_at,
-        "expires_at": entry.expires_at,
-        "n_lost": entry.n_lost,
-    }
-    if entry.version == 0:
-        try:
-            connection.execute(insert(table).values(study_id=study_id, run_id=run.run_id, **values))
-        except IntegrityError as error:
-            raise StateError(
-                f"study {study_id!r} has a run {run.run_id!r} already; run names are unique"
-            ) from error
-        return
-    unchanged = (
-        (table.c.study_id == study_id)
-        & (table.c.run_id == run.run_id)
-        & (table.c.version == entry.version)
-    )
-    if connection.execute(update(table).where(unchanged).values(**values)).rowcount != 1:
-        raise StateError(
-            f"run {run.run_id!r} is no longer at version {entry.version}: somebody changed it "
-            f"since it was read; read it again and decide anew"
-        )
+    def token_by_hash(self, secret_hash: str) -> Token | None:
+        """Return the token with that secret; None when there is none."""
+        with self.reading() as reader:
+            return reader.token_by_hash(secret_hash)
 
-
-def _insert_measurement(connection: Connection, study_id: str, entry: StoredMeasurement) -> None:
-    name = entry.measurement_id
-    payload = _json(entry.measurement.to_dict(), f"measurement {name!r}")
-    try:
-        connection.execute(
-            insert(schema.measurements).values(
-                study_id=study_id,
-                measurement_id=name,
-                cost_gpu_hours=entry.cost_gpu_hours,
-                payload=payload,
-            )
-        )
-    except IntegrityError as error:
-        raise StateError(
-            f"study {study_id!r} has a measurement {name!r} already; measurement names are unique"
-        ) from error
-
-
-def _insert_document(
-    connection: Connection, study_id: str, name: str, payload: Any, at: float
-) -> None:
-    table = schema.documents
-    here = (table.c.study_id == study_id) & (table.c.name == name)
-    latest = connection.execute(select(func.max(table.c.version)).where(here)).scalar() or 0
-    payload = _json(payload, f"document {name!r}")
-    connection.execute(
-        insert(table).values(
-            study_id=study_id, name=name, version=latest + 1, at=at, payload=payload
-        )
-    )
-
-
-def _append(connection: Connection, study_id: str, events: Sequence[Event]) -> int:
-    seq = 0
-    for event in events:
-        result = connection.execute(
-            insert(schema.events).values(
-                study_id=study_id,
-                at=event.at,
-                kind=event.kind,
-                run_id=event.run_id,
-                payload=_json(event.payload, f"event {event.kind!r}"),
-            )
-        )
-        seq = int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
-    return seq
-
-
-def _stored_run(row: Any) -> StoredRun:
-    return StoredRun(
-        run=Run.from_dict(row.payload),
-        version=row.version,
-        holder=row.holder,
-        leased_at=row.leased_at,
-        expires_at=row.expires_at,
-        n_lost=row.n_lost,
-    )
-
-
-def _json(value: Any, what: str) -> Any:
-    """Return the value if it survives JSON unharmed; NaN, arrays and paths do not."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"{what} is not JSON: {error}; store plain numbers, text, lists and dicts"
-        ) from error
-    return value
+    @property
+    def _open(self) -> Connection | None:
+        """The connection of the transaction that this thread is in."""
+        return getattr(self._local, "connection", None)

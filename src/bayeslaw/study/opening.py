@@ -21,7 +21,8 @@ def create_state(folder: Path | str, config: StudyConfig) -> StudyState:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     store = SqlStore(folder / DATABASE)
-    if (names := store.studies()) and config.name not in names:
+    names = [study.study_id for study in store.studies()]
+    if names and config.name not in names:
         raise StateError(f"{folder} holds study {names[0]!r}; use another folder")
     return StudyState.create(store, config.name, config.to_dict())
 
@@ -34,8 +35,8 @@ def open_state(folder: Path | str) -> StudyState:
     """
     path = Path(folder) / DATABASE
     store = SqlStore(path) if path.exists() else None
-    if store is None or not (names := store.studies()):
+    if store is None or not (studies := store.studies()):
         raise NotFoundError(
             f"{folder} holds no study; make one with `bayeslaw init STUDY.yaml --folder {folder}`"
         )
-    return StudyState(store, names[0])
+    return StudyState(store, studies[0].study_id)

@@ -130,7 +130,7 @@ def suggest_runs(
     round_number: int,
     max_gpu_hours: float | None = None,
 ) -> list[Suggestion]:
-    """Choose the next runs out of the space; never one that is done, failed or pending."""
+    """Choose the next runs out of the space; never one that is done, failed, stopped or pending."""
     decision, target = config.decision, []
     if ACQUISITIONS[config.plan.acquisition].needs_target:
         target = config.target_space.sample(config.plan.pool, seed=config.seed)
@@ -139,7 +139,7 @@ def suggest_runs(
         beliefs,
         config.training_space,
         n_sampled=config.plan.pool,
-        done=[run for run in known if run.is_ended],
+        done=[run for run in known if run.is_ended and run.status != "abandoned"],
         pending=[run for run in known if not run.is_ended],
         q=q,
         budget_gpu_hours=budget_gpu_hours,
@@ -183,7 +183,7 @@ def recommend_architecture(
         limits=_limits(config),
         seed=config.seed,
         runs=config.training_space.sample(config.plan.pool, seed=config.seed) if may_run else (),
-        done=[run for run in known if run.is_ended],
+        done=[run for run in known if run.is_ended and run.status != "abandoned"],
         pending=[run for run in known if not run.is_ended],
         budget_gpu_hours=budget_gpu_hours if may_run else None,
     )

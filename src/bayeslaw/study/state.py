@@ -7,14 +7,28 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from bayeslaw.errors import InvalidInputError, StateError
 from bayeslaw.runs import JobResult, Measurement, Run
-from bayeslaw.store import Document, Event, Store, StoredMeasurement, StoredRun
+from bayeslaw.store import (
+    Document,
+    Event,
+    Store,
+    StoredMeasurement,
+    StoredRun,
+    StudyStatus,
+)
 from bayeslaw.study import leases
+from bayeslaw.study.handing_out import hand_out, take_back
+
+MAX_LOST = 3
+"""Leases of a run that may run out, unless told otherwise [count]."""
+
+# Whoever asks for runs takes back this many first; the rest is the next one's to do.
+_TAKEN_BACK_AT_ONCE = 64
 
 
 class StudyState:
@@ -22,17 +36,18 @@ class StudyState:
 
     Every change is in the store before the call returns, and every call reads the store afresh,
     so any number of processes may each hold a state of the same study, and one that was killed
-    goes on where it was. Reading never changes anything.
+    goes on where it was. Reading never changes anything. Inside a `Store.transaction` of the same
+    thread, changes are a part of that, and durable when it is.
 
     A lease that runs out gives the run back, to be handed out again; after ``max_lost`` of
-    these the run has failed. The work may still arrive: a late result is accepted as long as
+    these the run is abandoned. The work may still arrive: a late result is accepted as long as
     the run has no other, and of two results the first stands, the second is kept as an event.
 
     Args:
         store: Where the study is kept.
         study_id: Of an existing study; `create` begins one.
         clock: Returns the present time [s since 1970].
-        max_lost: Leases that may run out before a run counts as failed [count].
+        max_lost: Leases that may run out before a run counts as abandoned [count].
 
     Raises:
         NotFoundError: The store has no such study.
@@ -44,7 +59,7 @@ class StudyState:
         study_id: str,
         *,
         clock: Callable[[], float] = time.time,
-        max_lost: int = 3,
+        max_lost: int = MAX_LOST,
     ) -> None:
         if max_lost < 1:
             raise InvalidInputError(f"max_lost must be at least 1, got {max_lost}")
@@ -62,7 +77,7 @@ class StudyState:
         config: Mapping[str, Any],
         *,
         clock: Callable[[], float] = time.time,
-        max_lost: int = 3,
+        max_lost: int = MAX_LOST,
     ) -> StudyState:
         """Begin a study, or open it if it was begun with this very config.
 
@@ -114,36 +129,30 @@ class StudyState:
         Counted: ended runs (failed and stopped ones too), timings, and results that came second.
         Not counted: imported runs, which somebody paid before, and work that was lost.
         """
-        runs = sum(
-            entry.run.cost_gpu_hours or 0.0
-            for entry in self._store.runs(self.study_id)
-            if entry.run.is_ended and entry.run.purpose != "imported"
-        )
-        timings = sum(entry.cost_gpu_hours for entry in self._store.measurements(self.study_id))
-        return runs + timings + sum(self._ignored().values())
+        with self._store.reading() as reader:
+            return reader.spent_gpu_hours(self.study_id)
 
     def status(self) -> dict[str, Any]:
         """Return where the study stands, JSON-ready."""
         now = self._clock()
-        stored = self._store.runs(self.study_id)
-        counts = Counter(entry.run.status for entry in stored)
-        return {
-            "study_id": self.study_id,
-            "runs": dict(sorted(counts.items())),
-            "n_superseded": sum(bool(entry.run.superseded) for entry in stored),
-            "n_measurements": len(self._store.measurements(self.study_id)),
-            "spent_gpu_hours": self.spent_gpu_hours(),
-            "leases": [
-                {
-                    "run_id": entry.run.run_id,
-                    "worker_id": entry.holder,
-                    "seconds_left": (entry.expires_at or now) - now,
-                    "n_lost": entry.n_lost,
-                }
-                for entry in stored
-                if entry.holder
-            ],
-        }
+        with self._store.reading() as reader:
+            held = reader.runs(self.study_id, statuses=("leased", "running"))
+            return {
+                "study_id": self.study_id,
+                "runs": dict(sorted(reader.tallies(self.study_id).items())),
+                "n_superseded": reader.n_superseded(self.study_id),
+                "n_measurements": reader.n_measurements(self.study_id),
+                "spent_gpu_hours": reader.spent_gpu_hours(self.study_id),
+                "leases": [
+                    {
+                        "run_id": entry.run.run_id,
+                        "worker_id": entry.holder,
+                        "seconds_left": (entry.expires_at or now) - now,
+                        "n_lost": entry.n_lost,
+                    }
+                    for entry in held
+                ],
+            }
 
     def document(self, name: str, *, version: int | None = None) -> Document:
         """Return a named document, the latest unless a version is given, or raise `NotFoundError`."""
@@ -173,9 +182,12 @@ class StudyState:
         if not runs and not documents:
             return
         events = [self._event(f"run_{run.status}", run.run_id, purpose=run.purpose) for run in runs]
-        events += [self._event("document_written", name=name) for name in documents or {}]
-        new = [StoredRun(run) for run in runs]
-        self._store.commit(self.study_id, events, runs=new, documents=documents)
+        entries = [(StoredRun(run), event) for run, event in zip(runs, events, strict=True)]
+        with self._store.changing(self.study_id) as change:
+            if entries:
+                change.add_runs(entries)
+            for name, payload in (documents or {}).items():
+                change.put_document(name, payload, self._event("document_written", name=name))
 
     def add_measurement(
         self,
@@ -183,6 +195,7 @@ class StudyState:
         *,
         measurement_id: str | None = None,
         cost_gpu_hours: float = 0.0,
+        run_id: str = "",
     ) -> str:
         """Add a measurement and return its name; adding it again changes nothing.
 
@@ -190,8 +203,10 @@ class StudyState:
             measurement: What was timed.
             measurement_id: Unique in this study; a hash of the content when left out.
             cost_gpu_hours: Device-hours that timing took.
+            run_id: The run whose network was timed, if it was one's.
 
         Raises:
+            NotFoundError: No such run.
             StateError: Another measurement has that name.
             InvalidInputError: The cost is negative or not a number.
         """
@@ -199,45 +214,75 @@ class StudyState:
         if measurement_id is None:
             content = json.dumps(measurement.to_dict(), sort_keys=True)
             measurement_id = "m-" + hashlib.sha256(content.encode()).hexdigest()[:16]
-        entry = StoredMeasurement(measurement_id, measurement, cost_gpu_hours)
-        event = self._event("measurement_added", measurement_id=measurement_id)
-        try:
-            self._store.commit(self.study_id, [event], measurements=[entry])
-        except StateError:
-            present = {m.measurement_id: m for m in self._store.measurements(self.study_id)}
-            if measurement_id not in present or present[measurement_id] != entry:
-                raise
+        entry = StoredMeasurement(measurement_id, measurement, cost_gpu_hours, run_id)
+        event = self._event("measurement_added", run_id, measurement_id=measurement_id)
+        with self._store.changing(self.study_id) as change:
+            if run_id:
+                change.run(run_id)
+            if change.reader.measurement(self.study_id, measurement_id) != entry:
+                change.add_measurement(entry, event)
         return measurement_id
 
     def write_document(self, name: str, payload: Any) -> None:
         """Keep a plan, a recommendation or a summary as the next version of that document."""
-        event = self._event("document_written", name=name)
-        self._store.commit(self.study_id, [event], documents={name: payload})
+        with self._store.changing(self.study_id) as change:
+            change.put_document(name, payload, self._event("document_written", name=name))
+
+    def set_state(self, state: StudyStatus) -> None:
+        """Hand runs out from now on (active), or not for now (paused), or never again (closed).
+
+        Raises:
+            StateError: The study is closed.
+        """
+        with self._store.changing(self.study_id) as change:
+            if change.study.state == state:
+                return
+            if change.study.state == "closed":
+                raise StateError(f"study {self.study_id!r} is closed, and that is for good")
+            change.set_state(state, self._event(f"study_{state}"))
 
     # Who works on what.
+
+    def suggest(
+        self,
+        worker_id: str,
+        count: int = 1,
+        *,
+        lease_seconds: float = 300.0,
+        max_gpu_hours: float | None = None,
+        device: str = "",
+    ) -> list[StoredRun]:
+        """Lease runs to a worker: its own, those that wait, then the plan's; see `hand_out`.
+
+        A study that is not active hands out nothing but what the worker holds already.
+
+        Raises:
+            InvalidInputError: The worker has no name, or a number makes no sense.
+        """
+        _check_lease(worker_id, lease_seconds)
+        if count < 1:
+            raise InvalidInputError(f"count must be at least 1, got {count}")
+        with self._store.changing(self.study_id) as change:
+            now = self._clock()
+            take_back(change, now, max_lost=self._max_lost, limit=_TAKEN_BACK_AT_ONCE)
+            if change.study.state != "active":
+                count = min(count, len(change.held_by(worker_id)))
+            return hand_out(
+                change, now, worker_id=worker_id, count=count, seconds=lease_seconds,
+                max_gpu_hours=max_gpu_hours, device=device,
+            )  # fmt: skip
 
     def lease(self, worker_id: str, seconds: float) -> Run | None:
         """Hand the worker the oldest planned run for so many seconds, or None if there is none.
 
-        A worker that still holds a run gets that one back, with a fresh lease: whoever crashed
-        and asks again under the same name leaks nothing. One name, one run at a time.
+        A worker that still holds a run gets that one back, with a fresh lease. One name, one run
+        at a time.
 
         Raises:
             InvalidInputError: The worker has no name, or the time is not positive.
         """
-        _check_lease(worker_id, seconds)
-        while True:
-            self.expire_leases()
-            entries = self._store.runs(self.study_id, statuses=leases.OPEN)
-            mine = [entry for entry in entries if entry.holder == worker_id]
-            planned = [entry for entry in entries if entry.run.status == "planned"]
-            if not (mine or planned):
-                return None
-            taken, event = leases.take(
-                (mine or planned)[0], self._clock(), worker_id=worker_id, seconds=seconds
-            )
-            if self._try(taken, event):
-                return taken.run
+        found = self.suggest(worker_id, lease_seconds=seconds)
+        return found[0].run if found else None
 
     def heartbeat(
         self,
@@ -256,22 +301,30 @@ class StudyState:
         rule = partial(leases.renew, worker_id=worker_id, seconds=seconds, progress=progress or {})
         return self._change(run_id, rule)
 
-    def expire_leases(self) -> list[str]:
-        """Take back the runs whose lease has run out and return their names."""
-        names = []
-        for entry in self._store.runs(self.study_id, statuses=leases.LEASED):
-            change = leases.expire(entry, self._clock(), max_lost=self._max_lost)
-            if change is not None and self._try(*change):
-                names.append(entry.run.run_id)
-        return names
+    def report(self, run_id: str, worker_id: str, points: Sequence[Mapping[str, Any]]) -> Run:
+        """Keep losses on the way, as an event.
 
-    def requeue(self, run_id: str, reason: str) -> Run:
+        Raises:
+            StateError: The worker does not hold the run (any more).
+        """
+        return self._change(run_id, partial(leases.tell, worker_id=worker_id, points=points))
+
+    def expire_leases(self, *, limit: int | None = None) -> list[str]:
+        """Take back the runs whose lease has run out, at most so many, and return their names."""
+        with self._store.reading() as reader:
+            if not reader.expired(self.study_id, self._clock(), limit=1):
+                reader.study(self.study_id)
+                return []
+        with self._store.changing(self.study_id) as change:
+            return take_back(change, self._clock(), max_lost=self._max_lost, limit=limit)
+
+    def requeue(self, run_id: str, reason: str, *, worker_id: str = "") -> Run:
         """Give a run back uncounted, for a worker that shuts down in good order.
 
         Raises:
-            StateError: The run has ended.
+            StateError: The run has ended, or is not that worker's.
         """
-        return self._change(run_id, partial(leases.give_back, reason=reason))
+        return self._change(run_id, partial(leases.give_back, reason=reason, worker_id=worker_id))
 
     # How it ends.
 
@@ -293,18 +346,34 @@ class StudyState:
                 f"run {run_id!r} was given a {result.kind} result; call add_measurement()"
             )
         _check_cost(result.seconds / 3600, f"the result of run {run_id!r}")
-        if leases.result_hash(result) in self._ignored():
-            return self.run(run_id)
-        rule = partial(leases.conclude, result=result, worker_id=worker_id, max_lost=self._max_lost)
-        return self._change(run_id, rule)
+        with self._store.changing(self.study_id) as change:
+            ignored = change.reader.events(
+                self.study_id, run_id=run_id, kinds=["run_result_ignored"]
+            )
+            if leases.result_hash(result) in {e.payload["result_hash"] for e in ignored}:
+                return change.run(run_id).run
+            rule = partial(leases.conclude, result=result, worker_id=worker_id)
+            return self._change(run_id, rule)
 
-    def fail(self, run_id: str, reason: str, *, cost_gpu_hours: float = 0.0) -> Run:
-        """End a run that will give no result, with the reason and what it cost.
+    def fail(
+        self, run_id: str, reason: str, *, cost_gpu_hours: float = 0.0, worker_id: str = ""
+    ) -> Run:
+        """End a run whose training failed, with the reason and what it cost.
 
         Raises:
-            StateError: The run has ended.
+            StateError: The run has ended, or is not that worker's.
         """
-        return self._end(run_id, "failed", reason, cost_gpu_hours)
+        return self._end(run_id, "failed", reason, cost_gpu_hours, worker_id)
+
+    def abandon(
+        self, run_id: str, reason: str, *, cost_gpu_hours: float = 0.0, worker_id: str = ""
+    ) -> Run:
+        """Give a run up without a verdict on it; its result may still come, or it is requeued.
+
+        Raises:
+            StateError: The run has ended, or is not that worker's.
+        """
+        return self._end(run_id, "abandoned", reason, cost_gpu_hours, worker_id)
 
     def stop(self, run_id: str, reason: str, *, cost_gpu_hours: float = 0.0) -> Run:
         """End a run because somebody decided so, with the reason and what it cost.
@@ -325,42 +394,31 @@ class StudyState:
     def _end(
         self,
         run_id: str,
-        status: Literal["failed", "stopped"],
+        status: leases.EndedWithout,
         reason: str,
         cost_gpu_hours: float,
+        worker_id: str = "",
     ) -> Run:
         _check_cost(cost_gpu_hours, f"run {run_id!r}")
-        rule = partial(leases.end, status=status, reason=reason, cost_gpu_hours=cost_gpu_hours)
+        rule = partial(
+            leases.end, status=status, reason=reason, cost_gpu_hours=cost_gpu_hours,
+            worker_id=worker_id,
+        )  # fmt: skip
         return self._change(run_id, rule)
 
     def _change(self, run_id: str, rule: Callable[[StoredRun, float], leases.Change | None]) -> Run:
-        """Read, decide, write; again from the start when somebody else wrote in between."""
-        while True:
-            entry = self._store.run(self.study_id, run_id)
-            change = rule(entry, self._clock())
-            if change is None:
+        """Read, decide and write in one transaction."""
+        with self._store.changing(self.study_id) as change:
+            entry = change.run(run_id)
+            outcome = rule(entry, self._clock())
+            if outcome is None:
                 return entry.run
-            changed, event = change
+            changed, event = outcome
             if changed is None:
-                self._store.commit(self.study_id, [event])
+                change.record(event)
                 return entry.run
-            if self._try(changed, event):
-                return changed.run
-
-    def _try(self, entry: StoredRun, event: Event) -> bool:
-        """Write a changed run unless somebody else changed it first."""
-        try:
-            self._store.commit(self.study_id, [event], runs=[entry])
-        except StateError:
-            if self._store.run(self.study_id, entry.run.run_id).version == entry.version:
-                raise
-            return False
-        return True
-
-    def _ignored(self) -> dict[str, float]:
-        """Return the cost of each result that came second, by its hash [h]."""
-        events = self._store.events(self.study_id, kinds=["run_result_ignored"])
-        return {e.payload["result_hash"]: e.payload["cost_gpu_hours"] for e in events}
+            change.put_run(changed, event)
+            return changed.run
 
     def _event(self, kind: str, run_id: str = "", **payload: Any) -> Event:
         return Event(kind, self._clock(), run_id, payload)

@@ -1,0 +1,234 @@
+"""A study while it is changed: locked, read, and written with the events that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from bayeslaw.errors import InvalidInputError, StateError
+from bayeslaw.store import rows, schema
+from bayeslaw.store.reading import Reader
+from bayeslaw.store.records import (
+    Event,
+    PlanItem,
+    StoredMeasurement,
+    StoredRun,
+    StoredStudy,
+    StudyStatus,
+)
+
+
+class Change:
+    """Change one study inside a transaction; got from `Transaction.change`.
+
+    Nobody else changes the study meanwhile, so what is read here still holds when it is written.
+    Whatever becomes of a row is also noted with the event that tells of it.
+
+    Attributes:
+        study: As it was when it was locked.
+        reader: Questions, answered with what was written here so far.
+    """
+
+    def __init__(self, connection: Connection, study: StoredStudy, n_named: int) -> None:
+        self._connection = connection
+        self._n_named = n_named
+        self.study = study
+        self.study_id = study.study_id
+        self.reader = Reader(connection)
+
+    # What is read.
+
+    def run(self, run_id: str) -> StoredRun:
+        """Return one run, or raise `NotFoundError`."""
+        return self.reader.run(self.study_id, run_id)
+
+    def held_by(self, worker_id: str) -> list[StoredRun]:
+        """Return the runs that a worker holds."""
+        return self.reader.held_by(self.study_id, worker_id)
+
+    def waiting(self, limit: int, *, max_gpu_hours: float | None = None) -> list[StoredRun]:
+        """Return planned runs, oldest first."""
+        return self.reader.waiting(self.study_id, limit, max_gpu_hours=max_gpu_hours)
+
+    def expired(self, at: float, limit: int | None = None) -> list[StoredRun]:
+        """Return held runs whose lease is over."""
+        return self.reader.expired(self.study_id, at, limit)
+
+    def next_items(self, limit: int, *, max_gpu_hours: float | None = None) -> list[PlanItem]:
+        """Return the plan's next items."""
+        return self.reader.plan_items(self.study_id, limit=limit, max_gpu_hours=max_gpu_hours)
+
+    def has_candidate(self, key: str) -> bool:
+        """Whether a run of that architecture and token count is there."""
+        return self.reader.has_candidate(self.study_id, key)
+
+    # What is written.
+
+    def put_run(self, entry: StoredRun, event: Event) -> int:
+        """Insert a run (version 0) or replace the version it was read at.
+
+        Returns:
+            The event's number.
+
+        Raises:
+            StateError: The run has changed since it was read, or a new name is already taken.
+        """
+        if entry.version == 0:
+            return self.add_runs([(entry, event)])
+        run_id = entry.run.run_id
+        before = self.run(run_id)
+        if before.version != entry.version:
+            raise StateError(
+                f"run {run_id!r} is no longer at version {entry.version}: somebody changed it "
+                f"since it was read; read it again and decide anew"
+            )
+        values, old = rows.of_run(entry), rows.of_run(before)
+        changed = {name: value for name, value in values.items() if value != old[name]}
+        changed["version"] = values["version"]
+        table = schema.runs
+        here = (table.c.study_id == self.study_id) & (table.c.run_id == run_id)
+        self._connection.execute(update(table).where(here).values(**changed))
+        return self.record(event, ("runs", run_id, changed))
+
+    def add_runs(self, entries: Sequence[tuple[StoredRun, Event]]) -> int:
+        """Insert runs that are not stored yet, each with its event.
+
+        Raises:
+            StateError: A name is taken.
+        """
+        table = schema.runs
+        names = [entry.run.run_id for entry, _ in entries]
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            query = select(table.c.run_id).where(
+                table.c.study_id == self.study_id, table.c.run_id.in_(some)
+            )
+            if taken := self._connection.execute(query).first():
+                raise StateError(
+                    f"study {self.study_id!r} has a run {taken.run_id!r} already; run names are "
+                    f"unique"
+                )
+        values = [rows.of_run(entry) for entry, _ in entries]
+        self._connection.execute(
+            insert(table),
+            [
+                {"study_id": self.study_id, "run_id": name, **row}
+                for name, row in zip(names, values, strict=True)
+            ],
+        )
+        return self._record_all(
+            [
+                (event, ("runs", name, row))
+                for (_, event), name, row in zip(entries, names, values, strict=True)
+            ]
+        )
+
+    def add_measurement(self, entry: StoredMeasurement, event: Event) -> int:
+        """Add a measurement.
+
+        Raises:
+            StateError: A measurement of that name is there.
+        """
+        name = entry.measurement_id
+        if self.reader.measurement(self.study_id, name) is not None:
+            raise StateError(
+                f"study {self.study_id!r} has a measurement {name!r} already; measurement names "
+                f"are unique"
+            )
+        values = rows.of_measurement(entry)
+        self._connection.execute(
+            insert(schema.measurements).values(
+                study_id=self.study_id, measurement_id=name, **values
+            )
+        )
+        return self.record(event, ("measurements", name, values))
+
+    def put_document(self, name: str, payload: Any, event: Event) -> int:
+        """Write the next version of a document."""
+        table = schema.documents
+        here = (table.c.study_id == self.study_id) & (table.c.name == name)
+        latest = self._connection.execute(select(func.max(table.c.version)).where(here)).scalar()
+        version = (latest or 0) + 1
+        values = {"at": event.at, "payload": rows.checked_json(payload, f"document {name!r}")}
+        self._connection.execute(
+            insert(table).values(study_id=self.study_id, name=name, version=version, **values)
+        )
+        return self.record(event, ("documents", [name, version], values))
+
+    def set_state(self, state: StudyStatus, event: Event) -> int:
+        """Hand runs out from now on, or not, or never again."""
+        values = {"state": state, "version": self.study.version + 1}
+        table = schema.studies
+        self._connection.execute(
+            update(table).where(table.c.study_id == self.study_id).values(**values)
+        )
+        return self.record(event, ("studies", self.study_id, values))
+
+    def new_name(self) -> str:
+        """Return a run name that was never given in this study, and count it as given."""
+        table = schema.runs
+        while True:
+            self._n_named += 1
+            name = f"r{self._n_named:06d}"
+            here = (table.c.study_id == self.study_id) & (table.c.run_id == name)
+            if self._connection.execute(select(table.c.run_id).where(here)).first() is None:
+                break
+        studies = schema.studies
+        self._connection.execute(
+            update(studies).where(studies.c.study_id == self.study_id).values(n_named=self._n_named)
+        )
+        return name
+
+    def record(self, event: Event, *changes: tuple[str, Any, dict[str, Any]]) -> int:
+        """Append an event and return its number."""
+        return self._record_all([(event, *changes)])
+
+    def replace_plan(self, items: Sequence[PlanItem]) -> None:
+        """Put another plan in the place of what is left of the present one."""
+        table = schema.plan_items
+        self._connection.execute(delete(table).where(table.c.study_id == self.study_id))
+        if items:
+            values = [rows.of_plan_item(self.study_id, item) for item in items]
+            self._connection.execute(insert(table), values)
+
+    def drop_item(self, rank: int) -> None:
+        """Take an item out of the plan."""
+        table = schema.plan_items
+        here = (table.c.study_id == self.study_id) & (table.c.rank == rank)
+        self._connection.execute(delete(table).where(here))
+
+    def put_view(self, name: str, payload: Any, *, based_on_seq: int, at: float) -> None:
+        """Keep something that was computed, in the place of what was there."""
+        table = schema.views
+        values = {
+            "payload": rows.checked_json(payload, f"view {name!r}"),
+            "based_on_seq": based_on_seq,
+            "at": at,
+        }
+        here = (table.c.study_id == self.study_id) & (table.c.name == name)
+        if self._connection.execute(update(table).where(here).values(**values)).rowcount == 0:
+            self._connection.execute(
+                insert(table).values(study_id=self.study_id, name=name, **values)
+            )
+
+    def _record_all(self, told: Sequence[tuple[Any, ...]]) -> int:
+        if not told:
+            raise InvalidInputError("a change needs an event that tells of it, got none")
+        values = [
+            {
+                "study_id": self.study_id,
+                "at": event.at,
+                "kind": event.kind,
+                "run_id": event.run_id,
+                "payload": rows.checked_json(event.payload, f"event {event.kind!r}"),
+                "changes": list(changes) or None,
+            }
+            for event, *changes in told
+        ]
+        *first, last = values
+        if first:
+            self._connection.execute(insert(schema.events), first)
+        result = self._connection.execute(insert(schema.events).values(**last))
+        return int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]

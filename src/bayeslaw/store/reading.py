@@ -1,0 +1,291 @@
+"""Every question that a database is asked, over a connection that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, or_, select
+
+from bayeslaw.errors import NotFoundError
+from bayeslaw.store import rows, schema
+from bayeslaw.store.records import (
+    Document,
+    Event,
+    Operation,
+    PlanItem,
+    StoredMeasurement,
+    StoredRun,
+    StoredStudy,
+    Token,
+    View,
+)
+
+OPEN = ("planned", "leased", "running")
+"""Statuses of a run whose result is still to come."""
+
+
+class Reader:
+    """Answer questions from one connection, so from one moment; see `Store` for each."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def studies(self, *, after: int = 0, limit: int | None = None) -> list[StoredStudy]:
+        """Return studies, oldest first."""
+        table = schema.studies
+        query = select(table).where(table.c.position > after).order_by(table.c.position)
+        return [rows.to_study(row) for row in self._all(query.limit(limit))]
+
+    def study(self, study_id: str) -> StoredStudy:
+        """Return one study."""
+        query = select(schema.studies).where(schema.studies.c.study_id == study_id)
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"no study {study_id!r} in this store")
+        return rows.to_study(row)
+
+    def runs(
+        self,
+        study_id: str,
+        *,
+        statuses: Sequence[str] | None = None,
+        holder: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[StoredRun]:
+        """Return runs, in the order they were added."""
+        table = schema.runs
+        query = select(table).where(table.c.study_id == study_id).order_by(table.c.position)
+        if after:
+            query = query.where(table.c.position > after)
+        if statuses is not None:
+            query = query.where(table.c.status.in_(statuses))
+        if holder is not None:
+            query = query.where(table.c.holder == holder)
+        return [rows.to_run(row) for row in self._of_study(study_id, query.limit(limit))]
+
+    def run(self, study_id: str, run_id: str) -> StoredRun:
+        """Return one run."""
+        table = schema.runs
+        query = select(table).where(table.c.study_id == study_id, table.c.run_id == run_id)
+        if not (found := self._of_study(study_id, query)):
+            raise NotFoundError(f"study {study_id!r} has no run {run_id!r}")
+        return rows.to_run(found[0])
+
+    def held_by(self, study_id: str, worker_id: str) -> list[StoredRun]:
+        """Return the runs that a worker holds, longest first."""
+        table = schema.runs
+        query = select(table).where(
+            table.c.study_id == study_id, table.c.holder == worker_id, table.c.holder != ""
+        )
+        return [rows.to_run(row) for row in self._all(query.order_by(table.c.position))]
+
+    def waiting(
+        self, study_id: str, limit: int, *, max_gpu_hours: float | None = None
+    ) -> list[StoredRun]:
+        """Return planned runs, oldest first; those of unknown cost only where cost is no limit."""
+        table = schema.runs
+        query = select(table).where(table.c.study_id == study_id, table.c.status == "planned")
+        if max_gpu_hours is not None:
+            query = query.where(table.c.cost_gpu_hours <= max_gpu_hours)
+        return [
+            rows.to_run(row) for row in self._all(query.order_by(table.c.position).limit(limit))
+        ]
+
+    def expired(self, study_id: str, at: float, limit: int | None = None) -> list[StoredRun]:
+        """Return held runs whose lease has run out, or ends later than any that was given now."""
+        table = schema.runs
+        query = select(table).where(table.c.study_id == study_id, _is_over(at))
+        return [
+            rows.to_run(row) for row in self._all(query.order_by(table.c.position).limit(limit))
+        ]
+
+    def studies_with_expired(self, at: float) -> list[str]:
+        """Return the names of studies in which `expired` finds something."""
+        query = select(schema.runs.c.study_id).where(_is_over(at)).distinct()
+        return [row.study_id for row in self._all(query)]
+
+    def has_candidate(self, study_id: str, key: str) -> bool:
+        """Whether a run of that architecture and token count is there, abandoned ones aside."""
+        table = schema.runs
+        query = select(table.c.run_id).where(
+            table.c.study_id == study_id, table.c.candidate == key, table.c.status != "abandoned"
+        )
+        return bool(key) and self._connection.execute(query.limit(1)).first() is not None
+
+    def tallies(self, study_id: str) -> dict[str, int]:
+        """Return how many runs there are of each status."""
+        table = schema.runs
+        query = select(table.c.status, func.count()).where(table.c.study_id == study_id)
+        found = self._of_study(study_id, query.group_by(table.c.status))
+        return {row[0]: row[1] for row in found}
+
+    def n_superseded(self, study_id: str) -> int:
+        """Return how many done runs were retracted."""
+        table = schema.runs
+        here = (table.c.study_id == study_id) & table.c.is_superseded
+        return self._connection.execute(select(func.count()).where(here)).scalar_one()
+
+    def spent_gpu_hours(self, study_id: str) -> float:
+        """Return what ended runs, results that came second and timings cost [h]."""
+        table, timings = schema.runs, schema.measurements
+        here = table.c.study_id == study_id
+        is_paid = here & table.c.status.not_in(OPEN) & (table.c.purpose != "imported")
+        sums = (
+            select(func.sum(table.c.cost_gpu_hours)).where(is_paid),
+            select(func.sum(table.c.extra_gpu_hours)).where(here & (table.c.extra_gpu_hours > 0)),
+            select(func.sum(timings.c.cost_gpu_hours)).where(timings.c.study_id == study_id),
+        )
+        return sum(self._connection.execute(query).scalar() or 0.0 for query in sums)
+
+    def measurements(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[StoredMeasurement]:
+        """Return measurements, in the order they were added."""
+        table = schema.measurements
+        query = (
+            select(table)
+            .where(table.c.study_id == study_id, table.c.position > after)
+            .order_by(table.c.position)
+        )
+        return [rows.to_measurement(row) for row in self._of_study(study_id, query.limit(limit))]
+
+    def measurement(self, study_id: str, measurement_id: str) -> StoredMeasurement | None:
+        """Return one measurement, or None."""
+        table = schema.measurements
+        query = select(table).where(
+            table.c.study_id == study_id, table.c.measurement_id == measurement_id
+        )
+        row = self._connection.execute(query).first()
+        return None if row is None else rows.to_measurement(row)
+
+    def n_measurements(self, study_id: str) -> int:
+        """Return how many measurements there are."""
+        here = schema.measurements.c.study_id == study_id
+        return self._connection.execute(select(func.count()).where(here)).scalar_one()
+
+    def events(
+        self,
+        study_id: str,
+        *,
+        since: int = 0,
+        kinds: Sequence[str] | None = None,
+        run_id: str | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Return events numbered above ``since``, oldest first."""
+        table = schema.events
+        columns = [column for column in table.c if column.name != "changes"]
+        query = select(*columns).where(table.c.study_id == study_id, table.c.seq > since)
+        if kinds is not None:
+            query = query.where(table.c.kind.in_(kinds))
+        if run_id is not None:
+            query = query.where(table.c.run_id == run_id)
+        query = query.order_by(table.c.seq).limit(limit)
+        return [rows.to_event(row) for row in self._of_study(study_id, query)]
+
+    def last_seq(self, study_id: str | None = None) -> int:
+        """Return the number of the last event, of one study or of all; 0 when there is none."""
+        query = select(func.max(schema.events.c.seq))
+        if study_id is not None:
+            query = query.where(schema.events.c.study_id == study_id)
+        return self._connection.execute(query).scalar() or 0
+
+    def document(self, study_id: str, name: str, *, version: int | None = None) -> Document:
+        """Return a document, the latest version unless one is named."""
+        table = schema.documents
+        query = select(table).where(table.c.study_id == study_id, table.c.name == name)
+        if version is not None:
+            query = query.where(table.c.version == version)
+        query = query.order_by(table.c.version.desc()).limit(1)
+        if not (found := self._of_study(study_id, query)):
+            wanted = name if version is None else f"{name} version {version}"
+            raise NotFoundError(f"study {study_id!r} has no document {wanted!r}")
+        return rows.to_document(found[0])
+
+    def view(self, study_id: str, name: str) -> View:
+        """Return a view."""
+        table = schema.views
+        query = select(table).where(table.c.study_id == study_id, table.c.name == name)
+        if not (found := self._of_study(study_id, query)):
+            raise NotFoundError(f"study {study_id!r} has no {name!r} yet")
+        return rows.to_view(found[0])
+
+    def plan_items(
+        self, study_id: str, *, limit: int | None = None, max_gpu_hours: float | None = None
+    ) -> list[PlanItem]:
+        """Return plan items by rank; those of unknown cost only where cost is no limit."""
+        table = schema.plan_items
+        query = select(table).where(table.c.study_id == study_id).order_by(table.c.rank)
+        if max_gpu_hours is not None:
+            query = query.where(table.c.cost_gpu_hours <= max_gpu_hours)
+        return [rows.to_plan_item(row) for row in self._all(query.limit(limit))]
+
+    def n_plan_items(self, study_id: str) -> int:
+        """Return how many plan items are left."""
+        here = schema.plan_items.c.study_id == study_id
+        return self._connection.execute(select(func.count()).where(here)).scalar_one()
+
+    def operation(self, operation_id: str) -> Operation:
+        """Return one operation."""
+        table = schema.operations
+        query = select(table).where(table.c.operation_id == operation_id)
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"no operation {operation_id!r}")
+        return rows.to_operation(row)
+
+    def operations(
+        self, study_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Operation]:
+        """Return a study's operations, oldest first."""
+        table = schema.operations
+        query = (
+            select(table)
+            .where(table.c.study_id == study_id, table.c.position > after)
+            .order_by(table.c.position)
+        )
+        return [rows.to_operation(row) for row in self._of_study(study_id, query.limit(limit))]
+
+    def pending_operations(self, limit: int | None = None) -> list[Operation]:
+        """Return operations of all studies that wait for a planner, oldest first."""
+        table = schema.operations
+        query = select(table).where(table.c.status == "pending").order_by(table.c.position)
+        return [rows.to_operation(row) for row in self._all(query.limit(limit))]
+
+    def tokens(self) -> list[Token]:
+        """Return all tokens, oldest first."""
+        return [
+            rows.to_token(row)
+            for row in self._all(select(schema.tokens).order_by(schema.tokens.c.position))
+        ]
+
+    def token_by_hash(self, secret_hash: str) -> Token | None:
+        """Return the token with that secret, present or previous; None when there is none."""
+        table = schema.tokens
+        query = select(table).where(
+            or_(table.c.secret_hash == secret_hash, table.c.previous_hash == secret_hash)
+        )
+        row = self._connection.execute(query).first()
+        return None if row is None else rows.to_token(row)
+
+    def _all(self, query: Select[Any]) -> Sequence[Any]:
+        return self._connection.execute(query).all()
+
+    def _of_study(self, study_id: str, query: Any) -> Sequence[Any]:
+        """Run a query about a study; nothing found may mean that there is no such study."""
+        found = self._connection.execute(query).all()
+        if not found:
+            self.study(study_id)
+        return found
+
+
+def _is_over(at: float) -> Any:
+    """Whether a lease has run out, or lasts on longer than it was given for.
+
+    The second means that the clock was set back since: the lease must not last longer for that.
+    """
+    table = schema.runs
+    ends, lasts = table.c.expires_at, table.c.lease_seconds
+    return (table.c.holder != "") & or_(ends <= at, ends > at + lasts + 1.0)

@@ -1,0 +1,140 @@
+"""One stroke: everything written in it is kept, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
+from bayeslaw.store import rows, schema
+from bayeslaw.store.change import Change
+from bayeslaw.store.reading import Reader
+from bayeslaw.store.records import Answer, Event, Operation, StoredStudy, Token
+
+
+class Transaction:
+    """Write to a store; got from `Store.transaction`, and gone with its block.
+
+    Attributes:
+        reader: Questions, answered with what was written here so far.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.reader = Reader(connection)
+
+    # Studies.
+
+    def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> StoredStudy:
+        """Begin a study, with an event ``study_created``.
+
+        Raises:
+            StateError: A study of that name exists.
+            InvalidInputError: The name is empty or the config is not JSON.
+        """
+        if not study_id:
+            raise InvalidInputError("a study needs a name, got an empty one")
+        values = {
+            "config": rows.checked_json(config, f"the config of study {study_id!r}"),
+            "created_at": at,
+            "state": "active",
+            "version": 1,
+        }
+        table = schema.studies
+        if self._connection.execute(select(table).where(table.c.study_id == study_id)).first():
+            raise StateError(f"a study {study_id!r} exists already; open it, or name another")
+        self._connection.execute(insert(table).values(study_id=study_id, **values))
+        change = self.change(study_id)
+        change.record(Event("study_created", at), ("studies", study_id, values))
+        return change.study
+
+    def change(self, study_id: str) -> Change:
+        """Lock a study until this transaction ends, and return it to be changed.
+
+        Events become visible in the order of their numbers, because a study has one writer at a
+        time; SQLite has one anyway.
+
+        Raises:
+            NotFoundError: No such study.
+        """
+        table = schema.studies
+        query = select(table).where(table.c.study_id == study_id).with_for_update()
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"no study {study_id!r} in this store")
+        return Change(self._connection, rows.to_study(row), row.n_named)
+
+    # Operations.
+
+    def add_operation(self, operation: Operation) -> None:
+        """Keep something that was asked for, until a planner answers it."""
+        values = asdict(operation)
+        del values["position"]
+        rows.checked_json(values["request"], "the request of an operation")
+        self._connection.execute(insert(schema.operations).values(**values))
+
+    def try_operation(self, operation_id: str) -> int:
+        """Count that a planner takes an operation up, and return how often that is now."""
+        n_tries = self.reader.operation(operation_id).n_tries + 1
+        self._update_operation(operation_id, n_tries=n_tries)
+        return n_tries
+
+    def finish_operation(
+        self,
+        operation_id: str,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+        at: float,
+    ) -> bool:
+        """End an operation with its result or its error; False when it has ended already."""
+        if (result is None) == (error is None):
+            raise InvalidInputError("an operation ends with a result or with an error, not both")
+        if self.reader.operation(operation_id).status != "pending":
+            return False
+        self._update_operation(
+            operation_id,
+            status="failed" if result is None else "done",
+            result=rows.checked_json(result, "the result of an operation"),
+            error=rows.checked_json(error, "the error of an operation"),
+            finished_at=at,
+        )
+        return True
+
+    # Answers.
+
+    def answer(self, token_id: str, key: str) -> Answer | None:
+        """Return what was answered under that key before; None when nothing was."""
+        table = schema.answers
+        query = select(table).where(table.c.token_id == token_id, table.c.key == key)
+        row = self._connection.execute(query).first()
+        return None if row is None else Answer(row.fingerprint, row.status, row.headers, row.body)
+
+    def remember(self, token_id: str, key: str, answer: Answer, *, at: float) -> None:
+        """Keep an answer, to be given again."""
+        self._connection.execute(
+            insert(schema.answers).values(token_id=token_id, key=key, at=at, **asdict(answer))
+        )
+
+    def forget_answers(self, before: float) -> int:
+        """Remove answers older than that moment [s since 1970] and return how many."""
+        table = schema.answers
+        return self._connection.execute(delete(table).where(table.c.at < before)).rowcount
+
+    # Tokens.
+
+    def put_token(self, token: Token) -> None:
+        """Keep a token, new or changed."""
+        table = schema.tokens
+        values = {**asdict(token), "scopes": list(token.scopes)}
+        here = table.c.token_id == token.token_id
+        if self._connection.execute(update(table).where(here).values(**values)).rowcount == 0:
+            self._connection.execute(insert(table).values(**values))
+
+    def _update_operation(self, operation_id: str, **values: Any) -> None:
+        table = schema.operations
+        here = table.c.operation_id == operation_id
+        self._connection.execute(update(table).where(here).values(**values))
