@@ -9,6 +9,8 @@
     ├── UnavailableError (RuntimeError)    an optional part is not installed or not on this machine
     ├── UndecidedError (RuntimeError)      a search gave up before it could answer
     ├── StateError (RuntimeError)          a run or study is not in a state that allows this
+    │   └── LeaseLostError                 the run is not this worker's (any more): stop working on it
+    ├── AccessError (PermissionError)      no token, or one that may not do this
     ├── NotFoundError (LookupError)        no such run, study or suggestion
     └── LabError (RuntimeError)            training or timing failed, with the reason
 
@@ -63,6 +65,16 @@ class StateError(BayeslawError, RuntimeError):
     """A run or study is not in a state that allows this."""
 
     exit_code = 4
+
+
+class LeaseLostError(StateError):
+    """The run is not this worker's (any more); it should stop working on it."""
+
+
+class AccessError(BayeslawError, PermissionError):
+    """No token, or one that may not do this."""
+
+    exit_code = 3
 
 
 class NotFoundError(BayeslawError, LookupError):

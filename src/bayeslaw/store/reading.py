@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select, text
 
 from bayeslaw.errors import NotFoundError
 from bayeslaw.store import rows, schema
@@ -20,6 +20,9 @@ from bayeslaw.store.records import (
     Token,
     View,
 )
+
+# As the index on it says: runs that were retracted, or have results that came second.
+_IS_ODD = text("(is_superseded OR extra_gpu_hours > 0)")
 
 OPEN = ("planned", "leased", "running")
 """Statuses of a run whose result is still to come."""
@@ -93,6 +96,13 @@ class Reader:
             rows.to_run(row) for row in self._all(query.order_by(table.c.position).limit(limit))
         ]
 
+    def n_waiting(self, study_id: str, limit: int) -> int:
+        """Return how many planned runs there are, counted up to a limit."""
+        table = schema.runs
+        here = (table.c.study_id == study_id) & (table.c.status == "planned")
+        query = select(func.count()).select_from(select(table.c.position).where(here).limit(limit))
+        return self._connection.execute(query).scalar_one()
+
     def expired(self, study_id: str, at: float, limit: int | None = None) -> list[StoredRun]:
         """Return held runs whose lease has run out, or ends later than any that was given now."""
         table = schema.runs
@@ -124,7 +134,7 @@ class Reader:
     def n_superseded(self, study_id: str) -> int:
         """Return how many done runs were retracted."""
         table = schema.runs
-        here = (table.c.study_id == study_id) & table.c.is_superseded
+        here = (table.c.study_id == study_id) & _IS_ODD & table.c.is_superseded
         return self._connection.execute(select(func.count()).where(here)).scalar_one()
 
     def spent_gpu_hours(self, study_id: str) -> float:
@@ -134,7 +144,7 @@ class Reader:
         is_paid = here & table.c.status.not_in(OPEN) & (table.c.purpose != "imported")
         sums = (
             select(func.sum(table.c.cost_gpu_hours)).where(is_paid),
-            select(func.sum(table.c.extra_gpu_hours)).where(here & (table.c.extra_gpu_hours > 0)),
+            select(func.sum(table.c.extra_gpu_hours)).where(here & _IS_ODD),
             select(func.sum(timings.c.cost_gpu_hours)).where(timings.c.study_id == study_id),
         )
         return sum(self._connection.execute(query).scalar() or 0.0 for query in sums)
@@ -212,6 +222,14 @@ class Reader:
             raise NotFoundError(f"study {study_id!r} has no {name!r} yet")
         return rows.to_view(found[0])
 
+    def view_based_on(self, study_id: str, name: str) -> int | None:
+        """Return the last event that a view knows of; None while there is no such view."""
+        table = schema.views
+        query = select(table.c.based_on_seq).where(
+            table.c.study_id == study_id, table.c.name == name
+        )
+        return self._connection.execute(query).scalar()
+
     def plan_items(
         self, study_id: str, *, limit: int | None = None, max_gpu_hours: float | None = None
     ) -> list[PlanItem]:
@@ -253,6 +271,12 @@ class Reader:
         table = schema.operations
         query = select(table).where(table.c.status == "pending").order_by(table.c.position)
         return [rows.to_operation(row) for row in self._all(query.limit(limit))]
+
+    def pending_operation_ids(self) -> set[str]:
+        """Return the names of all operations that wait for a planner."""
+        table = schema.operations
+        query = select(table.c.operation_id).where(table.c.status == "pending")
+        return set(self._connection.execute(query).scalars())
 
     def tokens(self) -> list[Token]:
         """Return all tokens, oldest first."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
 from bayeslaw.store import rows, schema
@@ -114,10 +115,18 @@ class Transaction:
         return None if row is None else Answer(row.fingerprint, row.status, row.headers, row.body)
 
     def remember(self, token_id: str, key: str, answer: Answer, *, at: float) -> None:
-        """Keep an answer, to be given again."""
-        self._connection.execute(
-            insert(schema.answers).values(token_id=token_id, key=key, at=at, **asdict(answer))
-        )
+        """Keep an answer, to be given again.
+
+        Raises:
+            StateError: Something was answered under that key meanwhile.
+        """
+        table = schema.answers
+        values = {"token_id": token_id, "key": key, "at": at, **asdict(answer)}
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(table).values(**values))
+        except IntegrityError as error:
+            raise StateError(f"the key {key!r} was answered meanwhile; ask again") from error
 
     def forget_answers(self, before: float) -> int:
         """Remove answers older than that moment [s since 1970] and return how many."""
@@ -125,6 +134,19 @@ class Transaction:
         return self._connection.execute(delete(table).where(table.c.at < before)).rowcount
 
     # Tokens.
+
+    def token(self, token_id: str) -> Token:
+        """Lock a token until this transaction ends, and return it.
+
+        Raises:
+            NotFoundError: No such token.
+        """
+        table = schema.tokens
+        query = select(table).where(table.c.token_id == token_id).with_for_update()
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"no token {token_id!r}")
+        return rows.to_token(row)
 
     def put_token(self, token: Token) -> None:
         """Keep a token, new or changed."""

@@ -2,7 +2,8 @@
 
 Each function takes a run as stored and the present time [s since 1970] and returns what
 becomes of it with the event that tells of it: a `Change`. None means that nothing changes; a
-change without a run is an event alone. A change that is not allowed raises `StateError`.
+change without a run is an event alone. A change that is not allowed raises `StateError`, for
+a worker that lost the run `LeaseLostError`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
-from bayeslaw.errors import StateError
+from bayeslaw.errors import LeaseLostError
 from bayeslaw.runs import JobResult, Run
 from bayeslaw.store import OPEN, Event, StoredRun
 
@@ -170,7 +171,7 @@ def _check_holder(entry: StoredRun, worker_id: str) -> None:
     run = entry.run
     if entry.holder != worker_id:
         holder = f"held by {entry.holder!r}" if entry.holder else "held by nobody"
-        raise StateError(
+        raise LeaseLostError(
             f"run {run.run_id!r} is {run.status} and {holder}, not by {worker_id!r}; stop "
             f"working on it"
         )

@@ -15,6 +15,7 @@ down_revision = "0001"
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _FALSE = sa.text("false")
 _IS_HELD = sa.text("holder <> ''")
+_IS_ODD = sa.text("is_superseded OR extra_gpu_hours > 0")
 
 
 def upgrade() -> None:
@@ -32,8 +33,15 @@ def upgrade() -> None:
     _add("measurements", sa.Column("run_id", sa.String(200), nullable=False, server_default=""))
     _add("events", sa.Column("changes", sa.JSON, nullable=True))
     op.drop_index("ix_runs_study_status", "runs")
-    op.create_index("ix_runs_study_status", "runs", ["study_id", "status", "position"])
+    op.create_index(
+        "ix_runs_study_status",
+        "runs",
+        ["study_id", "status", "position", "purpose", "cost_gpu_hours"],
+    )
     op.create_index("ix_runs_study_candidate", "runs", ["study_id", "candidate"])
+    op.create_index(
+        "ix_runs_odd", "runs", ["study_id"], sqlite_where=_IS_ODD, postgresql_where=_IS_ODD
+    )
     op.create_index(
         "ix_runs_held",
         "runs",
