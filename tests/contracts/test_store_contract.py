@@ -280,9 +280,13 @@ def test_writers_at_the_same_time_lose_nothing(study, open_store):
 def test_a_part_that_fails_is_undone_alone(store, study, open_store):
     with store.transaction() as outer:
         outer.change(study).record(event("before"))
-        with pytest.raises(StateError, match="broken"), store.changing(study) as change:
+        with pytest.raises(StateError, match="broken"), store.transaction() as part:
+            change = part.change(study)
             change.put_run(StoredRun(Run("r1", n_tokens=1)), event("never"))
+            assert change.run("r1").version == 1
             raise StateError("broken")
+        with pytest.raises(NotFoundError):
+            outer.change(study).run("r1")
         with store.changing(study) as change:
             change.put_run(StoredRun(Run("r2", n_tokens=1)), event("after"))
         assert [entry.run.run_id for entry in store.runs(study)] == ["r2"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bayeslaw.errors import InvalidInputError, StateError
@@ -142,7 +142,10 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return asdict(self)
+        values = {name: getattr(self, name) for name in self.__slots__}
+        if self.architecture is not None:
+            values["architecture"] = self.architecture.to_dict()
+        return {**values, "columns": dict(self.columns), "record": dict(self.record)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Run:
@@ -155,7 +158,7 @@ class Run:
         >>> Run.from_dict(run.to_dict()) == run
         True
         """
-        known = {entry.name for entry in fields(cls)}
+        known = set(cls.__slots__)
         if unknown := sorted(set(values) - known):
             raise InvalidInputError(f"unknown run field(s) {unknown}; known are {sorted(known)}")
         if missing := [name for name in ("run_id", "n_tokens") if name not in values]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from bayeslaw.errors import InvalidInputError
@@ -232,12 +232,12 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Architecture:
         """Read what `to_dict` wrote; a missing or unknown field is an error that names it."""
-        known = {field.name for field in fields(cls)}
+        known = set(cls.__slots__)
         if unknown := set(values) - known:
             raise InvalidInputError(
                 f"unknown architecture field(s) {sorted(unknown)}; known are {sorted(known)}"

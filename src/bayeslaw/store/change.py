@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, cast
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
 
-from bayeslaw.errors import InvalidInputError, StateError
+from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
 from bayeslaw.store import rows, schema
 from bayeslaw.store.reading import Reader
 from bayeslaw.store.records import (
@@ -15,46 +17,77 @@ from bayeslaw.store.records import (
     PlanItem,
     StoredMeasurement,
     StoredRun,
-    StoredStudy,
     StudyStatus,
 )
+
+# Statements that every write needs are built once: building one costs as much as running it.
+_LOCK = (
+    select(schema.studies.c.state, schema.studies.c.version, schema.studies.c.n_named)
+    .where(schema.studies.c.study_id == bindparam("this_study"))
+    .with_for_update()
+)
+_DROP_ITEM = delete(schema.plan_items).where(
+    schema.plan_items.c.study_id == bindparam("this_study"),
+    schema.plan_items.c.rank == bindparam("this_rank"),
+)
+_TELL = insert(schema.events)
+
+
+@lru_cache(maxsize=256)
+def _update_run(columns: tuple[str, ...]) -> Update:
+    table = schema.runs
+    here = (table.c.study_id == bindparam("this_study")) & (table.c.run_id == bindparam("this_run"))
+    return update(table).where(here).values({name: bindparam(name) for name in columns})
 
 
 class Change:
     """Change one study inside a transaction; got from `Transaction.change`.
 
-    Nobody else changes the study meanwhile, so what is read here still holds when it is written.
-    Whatever becomes of a row is also noted with the event that tells of it.
+    Nobody else changes the study meanwhile, so what is read here still holds when it is written,
+    and a run that was read once is not read again. Whatever becomes of a row is also noted with
+    the event that tells of it.
 
     Attributes:
-        study: As it was when it was locked.
+        study_id: Of the study.
         reader: Questions, answered with what was written here so far.
+
+    Raises:
+        NotFoundError: No such study.
     """
 
-    def __init__(self, connection: Connection, study: StoredStudy, n_named: int) -> None:
+    def __init__(self, connection: Connection, study_id: str) -> None:
         self._connection = connection
-        self._n_named = n_named
-        self.study = study
-        self.study_id = study.study_id
+        self._runs: dict[str, StoredRun] = {}
+        self.study_id = study_id
         self.reader = Reader(connection)
+        self._state, self._version, self._n_named = self._lock()
+        self._n_named_stored = self._n_named
 
     # What is read.
 
+    @property
+    def state(self) -> StudyStatus:
+        """Whether runs are handed out."""
+        return self._state
+
     def run(self, run_id: str) -> StoredRun:
         """Return one run, or raise `NotFoundError`."""
-        return self.reader.run(self.study_id, run_id)
+        if run_id not in self._runs:
+            self._runs[run_id] = self.reader.run(self.study_id, run_id)
+        return self._runs[run_id]
 
     def held_by(self, worker_id: str) -> list[StoredRun]:
         """Return the runs that a worker holds."""
-        return self.reader.held_by(self.study_id, worker_id)
+        return [self._known(entry) for entry in self.reader.held_by(self.study_id, worker_id)]
 
     def waiting(self, limit: int, *, max_gpu_hours: float | None = None) -> list[StoredRun]:
         """Return planned runs, oldest first."""
-        return self.reader.waiting(self.study_id, limit, max_gpu_hours=max_gpu_hours)
+        found = self.reader.waiting(self.study_id, limit, max_gpu_hours=max_gpu_hours)
+        return [self._known(entry) for entry in found]
 
     def expired(self, at: float, limit: int | None = None) -> list[StoredRun]:
         """Return held runs whose lease is over."""
-        return self.reader.expired(self.study_id, at, limit)
+        return [self._known(entry) for entry in self.reader.expired(self.study_id, at, limit)]
 
     def next_items(self, limit: int, *, max_gpu_hours: float | None = None) -> list[PlanItem]:
         """Return the plan's next items."""
@@ -78,18 +111,17 @@ class Change:
         if entry.version == 0:
             return self.add_runs([(entry, event)])
         run_id = entry.run.run_id
-        before = self.run(run_id)
-        if before.version != entry.version:
+        if self.run(run_id).version != entry.version:
             raise StateError(
                 f"run {run_id!r} is no longer at version {entry.version}: somebody changed it "
                 f"since it was read; read it again and decide anew"
             )
-        values, old = rows.of_run(entry), rows.of_run(before)
-        changed = {name: value for name, value in values.items() if value != old[name]}
+        before, values = rows.of_run(self._runs[run_id]), rows.of_run(entry)
+        changed = {name: value for name, value in values.items() if value != before[name]}
         changed["version"] = values["version"]
-        table = schema.runs
-        here = (table.c.study_id == self.study_id) & (table.c.run_id == run_id)
-        self._connection.execute(update(table).where(here).values(**changed))
+        keys = {"this_study": self.study_id, "this_run": run_id}
+        self._connection.execute(_update_run(tuple(changed)), {**keys, **changed})
+        self._runs[run_id] = replace(entry, version=values["version"])
         return self.record(event, ("runs", run_id, changed))
 
     def add_runs(self, entries: Sequence[tuple[StoredRun, Event]]) -> int:
@@ -159,27 +191,18 @@ class Change:
 
     def set_state(self, state: StudyStatus, event: Event) -> int:
         """Hand runs out from now on, or not, or never again."""
-        values = {"state": state, "version": self.study.version + 1}
-        table = schema.studies
-        self._connection.execute(
-            update(table).where(table.c.study_id == self.study_id).values(**values)
-        )
+        self._state, self._version = state, self._version + 1
+        values = {"state": state, "version": self._version}
+        self._update_study(**values)
         return self.record(event, ("studies", self.study_id, values))
 
     def new_name(self) -> str:
         """Return a run name that was never given in this study, and count it as given."""
-        table = schema.runs
         while True:
             self._n_named += 1
             name = f"r{self._n_named:06d}"
-            here = (table.c.study_id == self.study_id) & (table.c.run_id == name)
-            if self._connection.execute(select(table.c.run_id).where(here)).first() is None:
-                break
-        studies = schema.studies
-        self._connection.execute(
-            update(studies).where(studies.c.study_id == self.study_id).values(n_named=self._n_named)
-        )
-        return name
+            if not self.reader.has_run(self.study_id, name):
+                return name
 
     def record(self, event: Event, *changes: tuple[str, Any, dict[str, Any]]) -> int:
         """Append an event and return its number."""
@@ -195,9 +218,7 @@ class Change:
 
     def drop_item(self, rank: int) -> None:
         """Take an item out of the plan."""
-        table = schema.plan_items
-        here = (table.c.study_id == self.study_id) & (table.c.rank == rank)
-        self._connection.execute(delete(table).where(here))
+        self._connection.execute(_DROP_ITEM, {"this_study": self.study_id, "this_rank": rank})
 
     def put_view(self, name: str, payload: Any, *, based_on_seq: int, at: float) -> None:
         """Keep something that was computed, in the place of what was there."""
@@ -212,6 +233,34 @@ class Change:
             self._connection.execute(
                 insert(table).values(study_id=self.study_id, name=name, **values)
             )
+
+    # What the transaction does.
+
+    def forget(self) -> None:
+        """Take nothing for known any more: some of what was written here was undone."""
+        self._runs.clear()
+        self._state, self._version, self._n_named_stored = self._lock()
+
+    def finish(self) -> None:
+        """Write how many names were given."""
+        if self._n_named > self._n_named_stored:
+            self._update_study(n_named=self._n_named)
+            self._n_named_stored = self._n_named
+
+    def _lock(self) -> tuple[StudyStatus, int, int]:
+        row = self._connection.execute(_LOCK, {"this_study": self.study_id}).first()
+        if row is None:
+            raise NotFoundError(f"no study {self.study_id!r} in this store")
+        return cast(StudyStatus, row.state), row.version, row.n_named
+
+    def _known(self, entry: StoredRun) -> StoredRun:
+        """Remember a run as it is stored, so that it is not read again."""
+        return self._runs.setdefault(entry.run.run_id, entry)
+
+    def _update_study(self, **values: Any) -> None:
+        table = schema.studies
+        here = table.c.study_id == self.study_id
+        self._connection.execute(update(table).where(here).values(**values))
 
     def _record_all(self, told: Sequence[tuple[Any, ...]]) -> int:
         if not told:
@@ -229,6 +278,6 @@ class Change:
         ]
         *first, last = values
         if first:
-            self._connection.execute(insert(schema.events), first)
-        result = self._connection.execute(insert(schema.events).values(**last))
+            self._connection.execute(_TELL, first)
+        result = self._connection.execute(_TELL, last)
         return int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]

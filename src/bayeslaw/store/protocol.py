@@ -42,7 +42,11 @@ class Store(Protocol):
         ...
 
     def changing(self, study_id: str) -> AbstractContextManager[Change]:
-        """Open a transaction that changes one study, and lock that until the end."""
+        """Lock one study and change it, in the transaction that this thread has open or a new one.
+
+        In an open one this is no part of its own: what fails halfway is undone with the part that
+        it is in.
+        """
         ...
 
     def create_study(self, study_id: str, config: Mapping[str, Any], *, at: float) -> StoredStudy:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, text
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 
 from bayeslaw.errors import NotFoundError
 from bayeslaw.store import rows, schema
@@ -26,6 +35,52 @@ _IS_ODD = text("(is_superseded OR extra_gpu_hours > 0)")
 
 OPEN = ("planned", "leased", "running")
 """Statuses of a run whose result is still to come."""
+
+
+# More than any table has; a limit that is none.
+_ALL = 2**62
+
+# Statements that every write needs are built once: building one costs as much as running it.
+_RUNS = schema.runs
+_STUDY_IS = _RUNS.c.study_id == bindparam("study")
+# As the index on it says, so not a parameter.
+_IS_HELD = _RUNS.c.holder != literal_column("''")
+# A lease has run out, or lasts on longer than it was given for: then the clock was set back since,
+# and the lease must not last longer for that.
+_IS_OVER = _IS_HELD & or_(
+    _RUNS.c.expires_at <= bindparam("at"),
+    _RUNS.c.expires_at > bindparam("at") + _RUNS.c.lease_seconds + 1.0,
+)
+_RUN = select(_RUNS).where(_STUDY_IS, _RUNS.c.run_id == bindparam("run"))
+_HAS_RUN = select(_RUNS.c.run_id).where(_STUDY_IS, _RUNS.c.run_id == bindparam("run"))
+_HELD_BY = (
+    select(_RUNS)
+    .where(_STUDY_IS, _IS_HELD, _RUNS.c.holder == bindparam("worker"))
+    .order_by(_RUNS.c.position)
+)
+_WAITING = (
+    select(_RUNS)
+    .where(_STUDY_IS, _RUNS.c.status == "planned")
+    .order_by(_RUNS.c.position)
+    .limit(bindparam("limit"))
+)
+_WAITING_WITHIN = _WAITING.where(_RUNS.c.cost_gpu_hours <= bindparam("hours"))
+_EXPIRED = (
+    select(_RUNS).where(_STUDY_IS, _IS_OVER).order_by(_RUNS.c.position).limit(bindparam("limit"))
+)
+_STUDIES_WITH_EXPIRED = select(_RUNS.c.study_id).where(_IS_OVER).distinct()
+_HAS_CANDIDATE = (
+    select(_RUNS.c.run_id)
+    .where(_STUDY_IS, _RUNS.c.candidate == bindparam("candidate"), _RUNS.c.status != "abandoned")
+    .limit(1)
+)
+_ITEMS = (
+    select(schema.plan_items)
+    .where(schema.plan_items.c.study_id == bindparam("study"))
+    .order_by(schema.plan_items.c.rank)
+    .limit(bindparam("limit"))
+)
+_ITEMS_WITHIN = _ITEMS.where(schema.plan_items.c.cost_gpu_hours <= bindparam("hours"))
 
 
 class Reader:
@@ -70,59 +125,51 @@ class Reader:
 
     def run(self, study_id: str, run_id: str) -> StoredRun:
         """Return one run."""
-        table = schema.runs
-        query = select(table).where(table.c.study_id == study_id, table.c.run_id == run_id)
-        if not (found := self._of_study(study_id, query)):
+        row = self._connection.execute(_RUN, {"study": study_id, "run": run_id}).first()
+        if row is None:
+            self.study(study_id)
             raise NotFoundError(f"study {study_id!r} has no run {run_id!r}")
-        return rows.to_run(found[0])
+        return rows.to_run(row)
+
+    def has_run(self, study_id: str, run_id: str) -> bool:
+        """Whether a run of that name is there."""
+        values = {"study": study_id, "run": run_id}
+        return self._connection.execute(_HAS_RUN, values).first() is not None
 
     def held_by(self, study_id: str, worker_id: str) -> list[StoredRun]:
         """Return the runs that a worker holds, longest first."""
-        table = schema.runs
-        query = select(table).where(
-            table.c.study_id == study_id, table.c.holder == worker_id, table.c.holder != ""
-        )
-        return [rows.to_run(row) for row in self._all(query.order_by(table.c.position))]
+        found = self._connection.execute(_HELD_BY, {"study": study_id, "worker": worker_id})
+        return [rows.to_run(row) for row in found]
 
     def waiting(
         self, study_id: str, limit: int, *, max_gpu_hours: float | None = None
     ) -> list[StoredRun]:
         """Return planned runs, oldest first; those of unknown cost only where cost is no limit."""
-        table = schema.runs
-        query = select(table).where(table.c.study_id == study_id, table.c.status == "planned")
-        if max_gpu_hours is not None:
-            query = query.where(table.c.cost_gpu_hours <= max_gpu_hours)
-        return [
-            rows.to_run(row) for row in self._all(query.order_by(table.c.position).limit(limit))
-        ]
+        query = _WAITING if max_gpu_hours is None else _WAITING_WITHIN
+        values = {"study": study_id, "limit": limit, "hours": max_gpu_hours}
+        return [rows.to_run(row) for row in self._connection.execute(query, values)]
 
     def n_waiting(self, study_id: str, limit: int) -> int:
         """Return how many planned runs there are, counted up to a limit."""
         table = schema.runs
         here = (table.c.study_id == study_id) & (table.c.status == "planned")
-        query = select(func.count()).select_from(select(table.c.position).where(here).limit(limit))
+        counted = select(table.c.position).where(here).limit(limit).subquery()
+        query = select(func.count()).select_from(counted)
         return self._connection.execute(query).scalar_one()
 
     def expired(self, study_id: str, at: float, limit: int | None = None) -> list[StoredRun]:
         """Return held runs whose lease has run out, or ends later than any that was given now."""
-        table = schema.runs
-        query = select(table).where(table.c.study_id == study_id, _is_over(at))
-        return [
-            rows.to_run(row) for row in self._all(query.order_by(table.c.position).limit(limit))
-        ]
+        values = {"study": study_id, "at": at, "limit": _ALL if limit is None else limit}
+        return [rows.to_run(row) for row in self._connection.execute(_EXPIRED, values)]
 
     def studies_with_expired(self, at: float) -> list[str]:
         """Return the names of studies in which `expired` finds something."""
-        query = select(schema.runs.c.study_id).where(_is_over(at)).distinct()
-        return [row.study_id for row in self._all(query)]
+        return list(self._connection.execute(_STUDIES_WITH_EXPIRED, {"at": at}).scalars())
 
     def has_candidate(self, study_id: str, key: str) -> bool:
         """Whether a run of that architecture and token count is there, abandoned ones aside."""
-        table = schema.runs
-        query = select(table.c.run_id).where(
-            table.c.study_id == study_id, table.c.candidate == key, table.c.status != "abandoned"
-        )
-        return bool(key) and self._connection.execute(query.limit(1)).first() is not None
+        values = {"study": study_id, "candidate": key}
+        return bool(key) and self._connection.execute(_HAS_CANDIDATE, values).first() is not None
 
     def tallies(self, study_id: str) -> dict[str, int]:
         """Return how many runs there are of each status."""
@@ -234,11 +281,10 @@ class Reader:
         self, study_id: str, *, limit: int | None = None, max_gpu_hours: float | None = None
     ) -> list[PlanItem]:
         """Return plan items by rank; those of unknown cost only where cost is no limit."""
-        table = schema.plan_items
-        query = select(table).where(table.c.study_id == study_id).order_by(table.c.rank)
-        if max_gpu_hours is not None:
-            query = query.where(table.c.cost_gpu_hours <= max_gpu_hours)
-        return [rows.to_plan_item(row) for row in self._all(query.limit(limit))]
+        query = _ITEMS if max_gpu_hours is None else _ITEMS_WITHIN
+        values = {"study": study_id, "limit": _ALL if limit is None else limit}
+        found = self._connection.execute(query, {**values, "hours": max_gpu_hours})
+        return [rows.to_plan_item(row) for row in found]
 
     def n_plan_items(self, study_id: str) -> int:
         """Return how many plan items are left."""
@@ -303,13 +349,3 @@ class Reader:
         if not found:
             self.study(study_id)
         return found
-
-
-def _is_over(at: float) -> Any:
-    """Whether a lease has run out, or lasts on longer than it was given for.
-
-    The second means that the clock was set back since: the lease must not last longer for that.
-    """
-    table = schema.runs
-    ends, lasts = table.c.expires_at, table.c.lease_seconds
-    return (table.c.holder != "") & or_(ends <= at, ends > at + lasts + 1.0)

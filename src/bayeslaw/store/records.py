@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from bayeslaw.runs import Measurement, Run
+from bayeslaw.space import Architecture
 
 StudyStatus = Literal["active", "paused", "closed"]
 
@@ -236,10 +237,11 @@ def candidate_key(run: Run) -> str:
     >>> candidate_key(Run("r1", n_tokens=1000))
     ''
     """
-    if run.architecture is None:
-        return ""
-    return _short_hash([run.architecture.to_dict(), run.n_tokens])
+    return "" if run.architecture is None else _candidate_key(run.architecture, run.n_tokens)
 
 
-def _short_hash(content: Any | Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+# A run is written several times on its way, and has the same key each time.
+@lru_cache(maxsize=4096)
+def _candidate_key(architecture: Architecture, n_tokens: int) -> str:
+    content = json.dumps([architecture.to_dict(), n_tokens], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:24]

@@ -84,6 +84,12 @@ runs = Table(
     Index("ix_runs_study_candidate", "study_id", "candidate"),
     Index("ix_runs_odd", "study_id", sqlite_where=_IS_ODD, postgresql_where=_IS_ODD),
     Index("ix_runs_held", "study_id", "holder", sqlite_where=_IS_HELD, postgresql_where=_IS_HELD),
+    Index(
+        "ix_runs_lease",
+        *("study_id", "expires_at", "lease_seconds"),
+        sqlite_where=_IS_HELD,
+        postgresql_where=_IS_HELD,
+    ),
     sqlite_autoincrement=True,
 )
 

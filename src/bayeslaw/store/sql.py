@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from bayeslaw.store.change import Change
 from bayeslaw.store.connect import explained, open_engine, writing
 from bayeslaw.store.reading import Reader
@@ -64,19 +62,23 @@ class SqlStore:
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction, or a part of the one that this thread has open."""
         if (outer := self._open) is not None:
-            with outer.begin_nested():
-                yield Transaction(outer)
+            with outer.part():
+                yield outer
             return
         with explained(self._engine.url), writing(self._engine) as connection:
-            self._local.connection = connection
+            self._local.transaction = transaction = Transaction(connection)
             try:
-                yield Transaction(connection)
+                yield transaction
+                transaction.finish()
             finally:
-                self._local.connection = None
+                self._local.transaction = None
 
     @contextmanager
     def changing(self, study_id: str) -> Iterator[Change]:
-        """Open a transaction that changes one study."""
+        """Change one study in the transaction that this thread has open, or in one of its own."""
+        if (outer := self._open) is not None:
+            yield outer.change(study_id)
+            return
         with self.transaction() as transaction:
             yield transaction.change(study_id)
 
@@ -91,7 +93,7 @@ class SqlStore:
     def reading(self) -> Iterator[Reader]:
         """Ask several questions about one moment."""
         if (outer := self._open) is not None:
-            yield Reader(outer)
+            yield outer.reader
             return
         with explained(self._engine.url), self._engine.connect() as connection:
             yield Reader(connection)
@@ -201,6 +203,6 @@ class SqlStore:
             return reader.token_by_hash(secret_hash)
 
     @property
-    def _open(self) -> Connection | None:
-        """The connection of the transaction that this thread is in."""
-        return getattr(self._local, "connection", None)
+    def _open(self) -> Transaction | None:
+        """The transaction that this thread is in."""
+        return getattr(self._local, "transaction", None)

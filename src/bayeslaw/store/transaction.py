@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
@@ -14,6 +15,11 @@ from bayeslaw.store import rows, schema
 from bayeslaw.store.change import Change
 from bayeslaw.store.reading import Reader
 from bayeslaw.store.records import Answer, Event, Operation, StoredStudy, Token
+
+_ANSWER = select(schema.answers).where(
+    schema.answers.c.token_id == bindparam("token"), schema.answers.c.key == bindparam("key")
+)
+_REMEMBER = insert(schema.answers)
 
 
 class Transaction:
@@ -25,7 +31,24 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._changes: dict[str, Change] = {}
         self.reader = Reader(connection)
+
+    @contextmanager
+    def part(self) -> Iterator[Transaction]:
+        """Do something that is undone alone when it fails; the rest of the transaction stands."""
+        try:
+            with self._connection.begin_nested():
+                yield self
+        except BaseException:
+            for change in self._changes.values():
+                change.forget()
+            raise
+
+    def finish(self) -> None:
+        """Write what was put off until the end; the store calls this before it commits."""
+        for change in self._changes.values():
+            change.finish()
 
     # Studies.
 
@@ -48,9 +71,9 @@ class Transaction:
         if self._connection.execute(select(table).where(table.c.study_id == study_id)).first():
             raise StateError(f"a study {study_id!r} exists already; open it, or name another")
         self._connection.execute(insert(table).values(study_id=study_id, **values))
-        change = self.change(study_id)
-        change.record(Event("study_created", at), ("studies", study_id, values))
-        return change.study
+        event = Event("study_created", at)
+        self.change(study_id).record(event, ("studies", study_id, values))
+        return self.reader.study(study_id)
 
     def change(self, study_id: str) -> Change:
         """Lock a study until this transaction ends, and return it to be changed.
@@ -61,12 +84,9 @@ class Transaction:
         Raises:
             NotFoundError: No such study.
         """
-        table = schema.studies
-        query = select(table).where(table.c.study_id == study_id).with_for_update()
-        row = self._connection.execute(query).first()
-        if row is None:
-            raise NotFoundError(f"no study {study_id!r} in this store")
-        return Change(self._connection, rows.to_study(row), row.n_named)
+        if study_id not in self._changes:
+            self._changes[study_id] = Change(self._connection, study_id)
+        return self._changes[study_id]
 
     # Operations.
 
@@ -109,22 +129,19 @@ class Transaction:
 
     def answer(self, token_id: str, key: str) -> Answer | None:
         """Return what was answered under that key before; None when nothing was."""
-        table = schema.answers
-        query = select(table).where(table.c.token_id == token_id, table.c.key == key)
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_ANSWER, {"token": token_id, "key": key}).first()
         return None if row is None else Answer(row.fingerprint, row.status, row.headers, row.body)
 
     def remember(self, token_id: str, key: str, answer: Answer, *, at: float) -> None:
         """Keep an answer, to be given again.
 
         Raises:
-            StateError: Something was answered under that key meanwhile.
+            StateError: Something was answered under that key meanwhile; this part of the
+                transaction is lost.
         """
-        table = schema.answers
         values = {"token_id": token_id, "key": key, "at": at, **asdict(answer)}
         try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(table).values(**values))
+            self._connection.execute(_REMEMBER, values)
         except IntegrityError as error:
             raise StateError(f"the key {key!r} was answered meanwhile; ask again") from error
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from bayeslaw.store import Change, PlanItem, StoredRun, candidate_key
 from bayeslaw.study import leases
 
-_ITEMS_AT_ONCE = 16
-
 
 def hand_out(
     change: Change,
@@ -42,10 +40,10 @@ def hand_out(
         found += change.waiting(count - len(found), max_gpu_hours=max_gpu_hours)
     handed = [_lease(change, entry, now, worker_id, seconds, device) for entry in found]
     while len(handed) < count:
-        items = change.next_items(_ITEMS_AT_ONCE, max_gpu_hours=max_gpu_hours)
+        items = change.next_items(count - len(handed), max_gpu_hours=max_gpu_hours)
         if not items:
             break
-        for item in items[: count - len(handed)]:
+        for item in items:
             change.drop_item(item.rank)
             if not change.has_candidate(candidate_key(item.run)):
                 run = _begin(change, item)

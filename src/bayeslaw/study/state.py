@@ -235,9 +235,9 @@ class StudyState:
             StateError: The study is closed.
         """
         with self._store.changing(self.study_id) as change:
-            if change.study.state == state:
+            if change.state == state:
                 return
-            if change.study.state == "closed":
+            if change.state == "closed":
                 raise StateError(f"study {self.study_id!r} is closed, and that is for good")
             change.set_state(state, self._event(f"study_{state}"))
 
@@ -265,7 +265,7 @@ class StudyState:
         with self._store.changing(self.study_id) as change:
             now = self._clock()
             take_back(change, now, max_lost=self._max_lost, limit=_TAKEN_BACK_AT_ONCE)
-            if change.study.state != "active":
+            if change.state != "active":
                 count = min(count, len(change.held_by(worker_id)))
             return hand_out(
                 change, now, worker_id=worker_id, count=count, seconds=lease_seconds,
@@ -347,11 +347,13 @@ class StudyState:
             )
         _check_cost(result.seconds / 3600, f"the result of run {run_id!r}")
         with self._store.changing(self.study_id) as change:
-            ignored = change.reader.events(
-                self.study_id, run_id=run_id, kinds=["run_result_ignored"]
-            )
-            if leases.result_hash(result) in {e.payload["result_hash"] for e in ignored}:
-                return change.run(run_id).run
+            entry = change.run(run_id)
+            if entry.run.is_ended or entry.holder != worker_id:
+                ignored = change.reader.events(
+                    self.study_id, run_id=run_id, kinds=["run_result_ignored"]
+                )
+                if leases.result_hash(result) in {e.payload["result_hash"] for e in ignored}:
+                    return entry.run
             rule = partial(leases.conclude, result=result, worker_id=worker_id)
             return self._change(run_id, rule)
 

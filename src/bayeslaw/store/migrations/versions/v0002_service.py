@@ -42,13 +42,11 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_odd", "runs", ["study_id"], sqlite_where=_IS_ODD, postgresql_where=_IS_ODD
     )
-    op.create_index(
-        "ix_runs_held",
-        "runs",
-        ["study_id", "holder"],
-        sqlite_where=_IS_HELD,
-        postgresql_where=_IS_HELD,
-    )
+    for name, columns in (
+        ("ix_runs_held", ["study_id", "holder"]),
+        ("ix_runs_lease", ["study_id", "expires_at", "lease_seconds"]),
+    ):
+        op.create_index(name, "runs", columns, sqlite_where=_IS_HELD, postgresql_where=_IS_HELD)
     op.create_index("ix_events_study_run_seq", "events", ["study_id", "run_id", "seq"])
     _create_service_tables()
     _fill_runs(op.get_bind())
