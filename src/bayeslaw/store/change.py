@@ -60,6 +60,7 @@ class Change:
         self._runs: dict[str, StoredRun] = {}
         self.study_id = study_id
         self.reader = Reader(connection)
+        self._state: StudyStatus
         self._state, self._version, self._n_named = self._lock()
         self._n_named_stored = self._n_named
 
