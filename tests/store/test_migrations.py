@@ -1,12 +1,14 @@
 """Stores that an older bayeslaw wrote, with studies in them, are opened, and nothing is lost."""
 
 import json
-import sqlite3
+import uuid
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import make_url
 
 import bayeslaw.store
 from bayeslaw.runs import Measurement, Run
@@ -29,58 +31,69 @@ RUNS = {
 }
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request, tmp_path):
+    """A database that no bayeslaw has opened yet."""
+    if request.param == "sqlite":
+        engine = create_engine(f"sqlite:///{tmp_path / 'study.db'}")
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        server = request.getfixturevalue("postgres_url")
+        name = f"old_{uuid.uuid4().hex[:8]}"
+        address = make_url(server).set(drivername="postgresql+psycopg")
+        admin = create_engine(address, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        engine = create_engine(address.set(database=name))
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def old_store(tmp_path):
-    """A file as the first schema left it."""
-    path = tmp_path / "study.db"
-    _upgrade_to("0001", path)
-    file = sqlite3.connect(path)
-    file.execute(
-        "INSERT INTO studies (study_id, config, created_at) VALUES ('s', '{\"a\": 1}', 1.5)"
-    )
-    for name, run in RUNS.items():
-        leased = ("w", 10.0, 20.0) if name == "r2" else ("", None, None)
-        file.execute(
-            "INSERT INTO runs (study_id, run_id, status, payload, version, holder, leased_at, "
-            "expires_at, n_lost) VALUES ('s', ?, ?, ?, 4, ?, ?, ?, ?)",
-            (name, run.status, json.dumps(run.to_dict()), *leased, 3 if name == "r4" else 0),
-        )
-    file.execute(
-        "INSERT INTO measurements (study_id, measurement_id, cost_gpu_hours, payload) "
-        "VALUES ('s', 'm1', 0.25, ?)",
-        (json.dumps(TIMED.to_dict()),),
-    )
-    file.execute(
-        "INSERT INTO documents (study_id, name, version, at, payload) "
-        "VALUES ('s', 'plan', 1, 2.0, '[1]'), ('s', 'plan', 2, 3.0, '[2]')"
-    )
-    ignored = {"worker_id": "", "cost_gpu_hours": 0.125, "result_hash": "x", "result": {}}
-    for kind, run_id, payload in (
-        ("study_created", "", {}), ("run_result_ignored", "r1", ignored),
-    ):  # fmt: skip
-        file.execute(
-            "INSERT INTO events (study_id, at, kind, run_id, payload) VALUES ('s', 1.5, ?, ?, ?)",
-            (kind, run_id, json.dumps(payload)),
-        )
-    file.commit()
-    file.close()
-    return path
-
-
-def _upgrade_to(revision, path):
-    from sqlalchemy import create_engine, event
-
-    engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+def old_store(engine):
+    """The address of a store as the first schema left it, with a study in it."""
     config = Config()
     folder = Path(bayeslaw.store.__file__).parent / "migrations"
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
+        command.upgrade(config, "0001")
+    with engine.begin() as connection:
+        _fill(connection)
+    return engine.url.render_as_string(hide_password=False)
+
+
+def _fill(connection):
+    def insert(table, **values):
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)
+
+    insert("studies", study_id="s", config='{"a": 1}', created_at=1.5)
+    for name, run in RUNS.items():
+        leased = name == "r2"
+        insert(
+            "runs", study_id="s", run_id=name, status=run.status, payload=json.dumps(run.to_dict()),
+            version=4, holder="w" if leased else "", leased_at=10.0 if leased else None,
+            expires_at=20.0 if leased else None, n_lost=3 if name == "r4" else 0,
+        )  # fmt: skip
+    timed = json.dumps(TIMED.to_dict())
+    insert("measurements", study_id="s", measurement_id="m1", cost_gpu_hours=0.25, payload=timed)
+    for version in (1, 2):
+        insert(
+            "documents", study_id="s", name="plan", version=version, at=1.0 + version,
+            payload=f"[{version}]",
+        )  # fmt: skip
+    ignored = {"worker_id": "", "cost_gpu_hours": 0.125, "result_hash": "x", "result": {}}
+    for kind, run_id, payload in (
+        ("study_created", "", {}), ("run_result_ignored", "r1", ignored),
+    ):  # fmt: skip
+        insert(
+            "events", study_id="s", at=1.5, kind=kind, run_id=run_id, payload=json.dumps(payload)
+        )
 
 
 def _check_everything(store):
@@ -115,13 +128,16 @@ def test_a_backup_of_the_first_schema_is_restored(old_store, tmp_path):
         _check_everything(store)
 
 
-def test_an_upgrade_that_fails_leaves_the_old_store_as_it_was(old_store):
-    file = sqlite3.connect(old_store)
-    file.execute("UPDATE runs SET payload = '{\"broken\": 1}' WHERE run_id = 'r3'")
-    file.commit()
-    before = list(file.iterdump())
+def test_an_upgrade_that_fails_leaves_the_old_store_as_it_was(old_store, engine):
+    def look():
+        with engine.connect() as connection:
+            tables = ("runs", "events", VERSION_TABLE)
+            return [connection.execute(text(f"SELECT * FROM {t}")).all() for t in tables]
+
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET payload = '{\"broken\": 1}' WHERE run_id = 'r3'"))
+    before = look()
     with pytest.raises(KeyError):
         SqlStore(old_store)
-    assert list(file.iterdump()) == before
-    assert file.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [("0001",)]
-    file.close()
+    assert look() == before
+    assert before[-1] == [("0001",)]
