@@ -21,6 +21,7 @@ from bayeslaw.store.records import (
     candidate_key,
 )
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 # The escape of a NUL character, and not the text of one.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -148,7 +149,7 @@ def checked_json(value: Any, what: str) -> Any:
         InvalidInputError: It would not come back as it was.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text = _ENCODER.encode(value)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
