@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -40,6 +40,15 @@ def _update_run(columns: tuple[str, ...]) -> Update:
     return update(table).where(here).values({name: bindparam(name) for name in columns})
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a locked study's row says, but for its config."""
+
+    state: StudyStatus
+    version: int
+    n_named: int
+
+
 class Change:
     """Change one study inside a transaction; got from `Transaction.change`.
 
@@ -60,16 +69,15 @@ class Change:
         self._runs: dict[str, StoredRun] = {}
         self.study_id = study_id
         self.reader = Reader(connection)
-        self._state: StudyStatus
-        self._state, self._version, self._n_named = self._lock()
-        self._n_named_stored = self._n_named
+        self._head: _Head | None = None
+        self._n_named = self._n_named_stored = self._lock().n_named
 
     # What is read.
 
     @property
     def state(self) -> StudyStatus:
         """Whether runs are handed out."""
-        return self._state
+        return self._lock().state
 
     def run(self, run_id: str) -> StoredRun:
         """Return one run, or raise `NotFoundError`."""
@@ -192,8 +200,8 @@ class Change:
 
     def set_state(self, state: StudyStatus, event: Event) -> int:
         """Hand runs out from now on, or not, or never again."""
-        self._state, self._version = state, self._version + 1
-        values = {"state": state, "version": self._version}
+        self._head = replace(self._lock(), state=state, version=self._lock().version + 1)
+        values = {"state": state, "version": self._head.version}
         self._update_study(**values)
         return self.record(event, ("studies", self.study_id, values))
 
@@ -240,7 +248,8 @@ class Change:
     def forget(self) -> None:
         """Take nothing for known any more: some of what was written here was undone."""
         self._runs.clear()
-        self._state, self._version, self._n_named_stored = self._lock()
+        # Read when it is asked for: the connection itself may be what failed.
+        self._head, self._n_named_stored = None, 0
 
     def finish(self) -> None:
         """Write how many names were given."""
@@ -248,11 +257,13 @@ class Change:
             self._update_study(n_named=self._n_named)
             self._n_named_stored = self._n_named
 
-    def _lock(self) -> tuple[StudyStatus, int, int]:
-        row = self._connection.execute(_LOCK, {"this_study": self.study_id}).first()
-        if row is None:
-            raise NotFoundError(f"no study {self.study_id!r} in this store")
-        return cast(StudyStatus, row.state), row.version, row.n_named
+    def _lock(self) -> _Head:
+        if self._head is None:
+            row = self._connection.execute(_LOCK, {"this_study": self.study_id}).first()
+            if row is None:
+                raise NotFoundError(f"no study {self.study_id!r} in this store")
+            self._head = _Head(cast(StudyStatus, row.state), row.version, row.n_named)
+        return self._head
 
     def _known(self, entry: StoredRun) -> StoredRun:
         """Remember a run as it is stored, so that it is not read again."""

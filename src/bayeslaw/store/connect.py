@@ -10,7 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    PendingRollbackError,
+)
 
 from bayeslaw.errors import InvalidInputError, StateError, UnavailableError
 from bayeslaw.store import schema
@@ -59,9 +65,13 @@ def explained(url: URL) -> Iterator[None]:
         if "locked" in reason:
             reason += f"; another process has held it for over {BUSY_SECONDS:.0f} s"
         raise UnavailableError(f"cannot use the store {_name(url)}: {reason}") from error
+    except PendingRollbackError as error:
+        raise UnavailableError(f"the connection to the store {_name(url)} was lost") from error
     except DBAPIError as error:
         if "not a database" in str(error.orig):
             raise InvalidInputError(f"{_name(url)} is not an SQLite file") from error
+        if error.connection_invalidated:
+            raise UnavailableError(f"the store {_name(url)} hung up: {error.orig}") from error
         raise
 
 

@@ -62,7 +62,7 @@ class SqlStore:
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction, or a part of the one that this thread has open."""
         if (outer := self._open) is not None:
-            with outer.part():
+            with explained(self._engine.url), outer.part():
                 yield outer
             return
         with explained(self._engine.url), writing(self._engine) as connection:
