@@ -24,13 +24,16 @@ from bayeslaw.cli.commands import (
     observe,
     predict,
     recommend,
+    remote,
     report,
     run,
     schema,
+    serve,
     status,
     store,
     suggest,
     suite,
+    token,
     train,
 )
 from bayeslaw.cli.output import print_error
@@ -75,6 +78,9 @@ app.command("predict", rich_help_panel=_ANY_TABLE)(predict.predict)
 app.command("allocate", rich_help_panel=_ANY_TABLE)(allocate.allocate)
 app.command("diagnose", rich_help_panel=_ANY_TABLE)(diagnose.diagnose)
 app.command("laws", rich_help_panel=_ANY_TABLE)(laws.laws)
+app.command("serve", rich_help_panel=_SERVICE)(serve.serve)
+app.add_typer(token.token, name="token", rich_help_panel=_SERVICE)
+app.add_typer(remote.remote, name="remote", rich_help_panel=_SERVICE)
 app.add_typer(store.store, name="store", rich_help_panel=_SERVICE)
 app.add_typer(corpus.corpus, name="corpus", rich_help_panel=_OPEN_TABLE)
 app.command("run", rich_help_panel=_STUDY)(run.run)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.executors import (
+    EXECUTORS,
+    LAB_COMMAND,
+    Circumstances,
+    Executor,
+    find_executor,
+    read_options,
+)
 from bayeslaw.space import Architecture, SearchSpace, Target, Workload
 
 
@@ -128,15 +145,78 @@ class PlanSection(Section):
 
 
 class ExecutorSection(Section):
-    """Where jobs run.
+    """Where jobs run; any further words are options of that executor.
 
     Attributes:
-        name: ``local``: subprocesses of this machine.
-        slots: Jobs at once; threads are cores over slots [count].
+        name: Name in `bayeslaw.executors.EXECUTORS`.
+        slots: Jobs at once [count].
+        threads: CPU threads a job, the same on every machine [count]; the executor's own rule
+            when left out, which for ``local`` is cores over slots.
     """
 
-    name: Literal["local"] = "local"
+    model_config = ConfigDict(extra="allow")
+
+    name: str = "local"
     slots: Annotated[int, Field(ge=1)] = 2
+    threads: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _check_options(self) -> ExecutorSection:
+        read_options(self.name, self.model_extra or {})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A study that was begun before a section had this word is still the same study.
+        content = serialize(self)
+        return {key: value for key, value in content.items() if value is not None}
+
+    @classmethod
+    def read(cls, name_or_path: str) -> ExecutorSection:
+        """Return an executor's section by name, with its defaults, or from a YAML file of its own.
+
+        Raises:
+            InvalidInputError: There is no such executor and no such file, or the file is wrong.
+        """
+        if name_or_path in EXECUTORS:
+            return cls(name=name_or_path)
+        path = Path(name_or_path)
+        if path.suffix not in (".yaml", ".yml"):
+            raise InvalidInputError(
+                f"executor must be one of {list(EXECUTORS)} or a YAML file, got {name_or_path!r}"
+            )
+        return validated(cls, read_yaml(path), f"{path.name} is not an executor's section")
+
+    @property
+    def threads_a_job(self) -> int:
+        """CPU threads each job is given [count]."""
+        return self.threads or find_executor(self.name).threads(self.slots)
+
+    def open(
+        self,
+        *,
+        command: Sequence[str] = (),
+        device: Literal["cpu", "cuda"] = "cpu",
+        is_timing: bool = False,
+        grace_seconds: float = 10.0,
+    ) -> Executor:
+        """Open the executor.
+
+        Args:
+            command: Another lab's command line; ours when empty.
+            device: What jobs run on.
+            is_timing: Whether jobs are timings: then they run one at a time, undisturbed.
+            grace_seconds: How long a cancelled job may take to end by itself [s].
+        """
+        given = Circumstances(
+            slots=1 if is_timing else self.slots,
+            command=tuple(command) or LAB_COMMAND,
+            threads=self.threads_a_job,
+            device=device,
+            is_timing=is_timing,
+            grace_seconds=grace_seconds,
+        )
+        return find_executor(self.name).open(given, read_options(self.name, self.model_extra or {}))
 
 
 class StudyConfig(Section):

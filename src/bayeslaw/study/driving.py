@@ -24,8 +24,9 @@ Submit = Callable[[Run], JobHandle]
 _LEASE_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 15.0
 _TRAINING_POLL_SECONDS = 0.1
-_TIMING_POLL_SECONDS = 0.02
 _MAX_LOST = 3
+# What the names of a driver's workers begin with.
+_WORKER = "local-"
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,15 @@ def train_planned(
     A run that somebody else ends meanwhile is let go. Interrupted, the runs under way are given
     back. The caller is the study's `sole_driver`.
     """
-    workers = [f"local-{slot}" for slot in range(executor.slots)]
-    # Nobody else drives, so whoever holds a lease under our workers' names is dead; taken back
-    # here, its run is not counted as lost by a worker that went wrong.
+    workers = [f"{_WORKER}{slot}" for slot in range(executor.slots)]
+    # Nobody else drives, so whoever holds a lease under such a name is dead; taken back here, its
+    # run is not counted as lost by a worker that went wrong.
     for lease in state.status()["leases"]:
-        if lease["worker_id"] in workers:
+        if lease["worker_id"].startswith(_WORKER):
             state.requeue(lease["run_id"], "its driver is gone")
     ended: list[Run] = []
     active: dict[str, _Working] = {}
+    waits_for: set[str] = set()
     try:
         while True:
             for worker in workers:
@@ -76,9 +78,11 @@ def train_planned(
                     active[worker] = _Working(run, submit(run), time.monotonic())
             if not active:
                 return ended
-            time.sleep(_TRAINING_POLL_SECONDS)
+            time.sleep(max(_TRAINING_POLL_SECONDS, executor.poll_seconds))
+            waited_for, waits_for = waits_for, set()
             for worker, working in list(active.items()):
                 job = executor.poll(working.handle)
+                waits_for |= {job.waits_for} - {""}
                 notify("progress", {"run_id": working.run.run_id, **job.progress})
                 if job.phase == "lost" and working.n_lost < _MAX_LOST:
                     # Taken over from an earlier process and gone without a result: it resumes.
@@ -100,6 +104,8 @@ def train_planned(
                         del active[worker]
                         if state.run(working.run.run_id).is_ended:
                             executor.cancel(working.handle)
+            if waits_for - waited_for:
+                notify("step", {"text": f"queued runs wait for: {', '.join(sorted(waits_for))}"})
     except BaseException:
         for worker, working in active.items():
             with suppress(StateError):  # it has been ended by somebody else
@@ -110,5 +116,5 @@ def train_planned(
 def await_result(executor: Executor, handle: JobHandle) -> JobResult:
     """Wait for a job that needs no lease, such as a timing, and return what it answered."""
     while not executor.poll(handle).is_over:
-        time.sleep(_TIMING_POLL_SECONDS)
+        time.sleep(executor.poll_seconds)
     return executor.collect(handle)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InvalidInputError, LabError, NotFoundError
-from bayeslaw.executors import LAB_COMMAND, JobHandle, LocalExecutor, available_cores
+from bayeslaw.executors import Executor, JobHandle
 from bayeslaw.lab.corpus import build_corpus
 from bayeslaw.models.loss import Posterior
 from bayeslaw.models.recipes import RECIPES
@@ -17,7 +17,7 @@ from bayeslaw.runs import Job, Measurement, Run, RunTable
 from bayeslaw.search import Beliefs, Recommendation, Suggestion
 from bayeslaw.space import Candidate
 from bayeslaw.study import planning
-from bayeslaw.study.config import StudyConfig
+from bayeslaw.study.config import ExecutorSection, StudyConfig
 from bayeslaw.study.driving import Notify, await_result, sole_driver, train_planned
 from bayeslaw.study.opening import create_state, open_state
 
@@ -31,23 +31,37 @@ class Study:
     Args:
         folder: What `Study.create` made.
         notify: Hears of progress.
+        executor: Where jobs run from now on; as the config says when left out. It is no part of
+            what the study is, so the folder keeps its config.
 
     Raises:
         NotFoundError: There is no study in that folder.
         InvalidInputError: Its config names a law, a recipe or an acquisition that there is not.
     """
 
-    def __init__(self, folder: Path | str, *, notify: Notify | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        notify: Notify | None = None,
+        executor: ExecutorSection | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.state = open_state(self.folder)
         self.config = StudyConfig.from_dict(self.state.config)
+        self.executor = executor or self.config.executor
         planning.check_names(self.config)
         self.notify: Notify = notify or (lambda kind, details: None)
         self._is_driving = False
 
     @classmethod
     def create(
-        cls, folder: Path | str, config: StudyConfig, *, notify: Notify | None = None
+        cls,
+        folder: Path | str,
+        config: StudyConfig,
+        *,
+        notify: Notify | None = None,
+        executor: ExecutorSection | None = None,
     ) -> Study:
         """Begin a study in a folder, or open it if it was begun with this very config.
 
@@ -57,7 +71,7 @@ class Study:
         """
         planning.check_names(config)
         create_state(folder, config)
-        return cls(folder, notify=notify)
+        return cls(folder, notify=notify, executor=executor)
 
     # --- runs ---------------------------------------------------------------------------------
 
@@ -125,7 +139,7 @@ class Study:
         """
         if not self.state.pending():
             return []
-        with self.driving(), self._executor(self.config.executor.slots) as executor:
+        with self.driving(), self._open_executor() as executor:
             self._build_corpus()
 
             def submit(run: Run) -> JobHandle:
@@ -151,7 +165,7 @@ class Study:
             device=train.device,
             precision=train.precision,
             attention=train.attention,
-            threads=self._threads,
+            threads=self.executor.threads_a_job,
             seed=self.config.seed,
         )
 
@@ -163,7 +177,7 @@ class Study:
         Those that were timed under this prefix before are not timed again.
         """
         present = self.state.measurements()
-        with self.driving(), self._executor(1) as executor:
+        with self.driving(), self._open_executor(is_timing=True) as executor:
             for number, candidate in enumerate(candidates, start=1):
                 measurement_id = f"{prefix}{number:03d}"
                 self.notify(
@@ -206,7 +220,7 @@ class Study:
             workload=self.config.serving,
             device=self.config.train.device,
             attention=self.config.train.attention,
-            threads=self._threads,
+            threads=self.executor.threads_a_job,
             seed=self.config.seed,
         )
 
@@ -296,11 +310,6 @@ class Study:
         self.notify("step", {"text": f"reading text from {train.corpus}"})
         build_corpus(train.corpus, self.folder / "corpus", train.corpus_bytes)
 
-    @property
-    def _threads(self) -> int:
-        """CPU threads of one job: two jobs at default threads ran 20 times slower (measured)."""
-        return max(1, available_cores() // self.config.executor.slots)
-
     @contextmanager
     def driving(self) -> Iterator[None]:
         """Keep a second process from driving the same folder; a crash lets go of it.
@@ -318,9 +327,9 @@ class Study:
             finally:
                 self._is_driving = False
 
-    def _executor(self, slots: int) -> LocalExecutor:
-        command = self.config.train.command or LAB_COMMAND
-        return LocalExecutor(slots, command=command, threads=self._threads)
+    def _open_executor(self, *, is_timing: bool = False) -> Executor:
+        train = self.config.train
+        return self.executor.open(command=train.command, device=train.device, is_timing=is_timing)
 
     def _job_folder(self, name: str) -> Path:
         folder = self.folder / "jobs" / name

@@ -38,16 +38,6 @@ class SizeSection(Section):
     tokens_per_param: Budgets | None = None
 
 
-class SuiteExecutorSection(ExecutorSection):
-    """Where jobs run.
-
-    Attributes:
-        threads: CPU threads a job, the same on every machine; cores over slots when left out.
-    """
-
-    threads: Annotated[int | None, Field(ge=1)] = None
-
-
 class CostSection(Section):
     """How long training takes, measured on one machine: for the order of jobs and the time left.
 
@@ -89,7 +79,7 @@ class SuiteConfig(Section):
     tokens_per_param: Budgets
     repeat_seeds: Annotated[int, Field(ge=0)] = 2
     train: TrainSection = TrainSection()
-    executor: SuiteExecutorSection = SuiteExecutorSection()
+    executor: ExecutorSection = ExecutorSection()
     cost: CostSection | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.executors import available_cores
 from bayeslaw.models.recipes import RECIPES
 from bayeslaw.runs import Job
 from bayeslaw.study.suite.config import SuiteConfig
@@ -88,15 +87,9 @@ def training_job(config: SuiteConfig, trunk: Trunk) -> Job:
         device=train.device,
         precision=train.precision,
         attention=train.attention,
-        threads=threads_of(config),
+        threads=config.executor.threads_a_job,
         seed=trunk.seed,
     )
-
-
-def threads_of(config: SuiteConfig) -> int:
-    """Return the CPU threads of one job [count]."""
-    executor = config.executor
-    return executor.threads or max(1, available_cores() // executor.slots)
 
 
 def trained_tokens(job: Job) -> int:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bayeslaw.executors import LAB_COMMAND, Executor, JobHandle, LocalExecutor
+from bayeslaw.executors import Executor, JobHandle
 from bayeslaw.lab.code_version import code_version
 from bayeslaw.lab.corpus import Corpus
 from bayeslaw.lab.machine import versions
@@ -30,7 +30,7 @@ from bayeslaw.study.suite.collect import (
     write_table,
 )
 from bayeslaw.study.suite.config import SuiteConfig
-from bayeslaw.study.suite.jobs import CORPUS_FOLDER, plan_suite, threads_of
+from bayeslaw.study.suite.jobs import CORPUS_FOLDER, plan_suite
 from bayeslaw.study.suite.prepare import check_machine, prepare_folder
 
 _POLL_SECONDS = 0.2
@@ -115,12 +115,10 @@ class Suite:
         prepare_folder(self.config, self.folder, self.jobs)
         self._manifest = self._head()
 
-    def _executor(self) -> LocalExecutor:
-        return LocalExecutor(
-            self.config.executor.slots,
-            command=self.config.train.command or LAB_COMMAND,
-            threads=threads_of(self.config),
-            grace_seconds=_GRACE_SECONDS,
+    def _executor(self) -> Executor:
+        train = self.config.train
+        return self.config.executor.open(
+            command=train.command, device=train.device, grace_seconds=_GRACE_SECONDS
         )
 
     def _train_missing(
@@ -138,7 +136,7 @@ class Suite:
             if deadline is not None and time.monotonic() > deadline:
                 self.notify("step", {"text": f"time is up: {len(active)} trunks save themselves"})
                 return  # leaving the executor's block ends them politely
-            time.sleep(_POLL_SECONDS)
+            time.sleep(max(_POLL_SECONDS, executor.poll_seconds))
             fractions: dict[str, float] = {}
             for name, working in list(active.items()):
                 state = executor.poll(working.handle)

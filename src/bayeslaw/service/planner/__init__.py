@@ -1,0 +1,3 @@
+from bayeslaw.service.planner.supervisor import PlannerSupervisor
+
+__all__ = ["PlannerSupervisor"]
