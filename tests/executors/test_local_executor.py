@@ -101,6 +101,29 @@ def test_senseless_options_are_refused(options):
         LocalExecutor(**options)
 
 
+def test_each_job_has_a_gpu_of_its_own_also_next_to_one_taken_over(tmp_path):
+    tell = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES > seen; sleep 60"]
+
+    def seen(name):
+        path = tmp_path / name / "seen"
+        return path.exists() and path.read_text().strip()
+
+    first = LocalExecutor(2, command=tell, gpus=["3", "5"])
+    first.submit(job("ok", "a"), tmp_path / "a")
+    wait_until(lambda: seen("a"))
+    first.close()
+    with LocalExecutor(2, command=tell, gpus=["3", "5"]) as second:
+        second.submit(job("ok", "a"), tmp_path / "a")
+        second.submit(job("ok", "b"), tmp_path / "b")
+        wait_until(lambda: seen("b"))
+        assert (seen("a"), seen("b")) == ("3", "5")
+
+
+def test_more_slots_than_gpus_are_refused():
+    with pytest.raises(InvalidInputError, match="GPU of its own"):
+        LocalExecutor(3, command=LAB, gpus=["0", "1"])
+
+
 def test_a_command_that_does_not_exist_is_a_failed_job(tmp_path):
     with LocalExecutor(command=["no-such-lab"]) as executor:
         result = finish(executor, executor.submit(job("ok"), tmp_path / "r1"))

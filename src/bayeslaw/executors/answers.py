@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.executors.job_folder import RESULT_FILE
 from bayeslaw.runs import Job, JobResult
 
 _TAIL_BYTES = 65536
@@ -45,6 +47,15 @@ def failed(job: Job, reason: str, seconds: float, *, stderr: Path | None = None)
     if stderr is not None and (lines := _tail(stderr)[-_TAIL_LINES:]):
         reason = f"{reason}; stderr ends with:\n" + "\n".join(lines)
     return JobResult(job.run_id, job.kind, "failed", reason=reason, seconds=seconds)
+
+
+def exit_reason(code: int) -> str:
+    """Say how a lab ended that wrote no result; a negative code is the signal that ended it."""
+    if code >= 0:
+        return f"the lab exited with code {code} and wrote no {RESULT_FILE}"
+    name = signal.Signals(-code).name
+    hint = "; often the system had no memory left" if name == "SIGKILL" else ""
+    return f"the lab was ended by {name}{hint} and wrote no {RESULT_FILE}"
 
 
 def _tail(path: Path) -> list[str]:

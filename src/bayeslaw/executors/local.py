@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from typing import Annotated
+
+from pydantic import Field
 
 from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
 from bayeslaw.executors.answers import failed, read_progress, read_result
-from bayeslaw.executors.process import STDERR_FILE, STDOUT_FILE, count_starts
-from bayeslaw.executors.protocol import JobHandle, JobState
-from bayeslaw.executors.watched import RESULT_FILE, WatchedJob
-from bayeslaw.runs import Job, JobResult
-
-JOB_FILE = "job.json"
-
-LAB_COMMAND = (sys.executable, "-m", "bayeslaw.lab", JOB_FILE)
-
-# Libraries that would each start as many threads as there are cores. Measured: two jobs at
-# their default threads ran 20 times slower than at one thread each.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
+from bayeslaw.executors.job_folder import (
+    LAB_COMMAND,
+    RESULT_FILE,
+    STDERR_FILE,
+    STDOUT_FILE,
+    check_same_job,
+    count_starts,
+    thread_environment,
+    write_job,
 )
+from bayeslaw.executors.leaving import OrderlyExit
+from bayeslaw.executors.options import Circumstances, ExecutorKind, ExecutorOptions
+from bayeslaw.executors.protocol import JobHandle, JobState
+from bayeslaw.executors.watched import WatchedJob
+from bayeslaw.runs import Job, JobResult
 
 
 class LocalExecutor:
@@ -54,9 +51,11 @@ class LocalExecutor:
         grace_seconds: How long a cancelled job may take to end by itself [s].
         max_requeues: How often a job may ask to be started again, by exit code 85, before it
             has failed; submitting it again starts the count anew [count].
+        gpus: CUDA devices to share out, one a job; every job sees all when empty.
 
     Raises:
-        InvalidInputError: No slot or thread, an empty command, a negative count.
+        InvalidInputError: No slot or thread, an empty command, a negative count, a job without a
+            device of its own.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class LocalExecutor:
         threads: int | None = None,
         grace_seconds: float = 10.0,
         max_requeues: int = 100,
+        gpus: Sequence[str] = (),
     ) -> None:
         if slots < 1:
             raise InvalidInputError(f"slots must be at least 1, got {slots}")
@@ -76,13 +76,18 @@ class LocalExecutor:
             raise InvalidInputError(f"max_requeues must be 0 or more, got {max_requeues}")
         if isinstance(command, str) or not command:
             raise InvalidInputError(f"command must be a list of words, got {command!r}")
+        if gpus and (slots > len(gpus) or len(set(gpus)) < len(gpus)):
+            raise InvalidInputError(
+                f"each of {slots} slots needs a GPU of its own, got gpus {list(gpus)}; lower slots"
+            )
+        self._gpus = tuple(gpus)
         self._slots = slots
         self._command = tuple(command)
-        self._threads = threads or max(1, available_cores() // slots)
+        self._threads = threads or _threads(slots)
         self._grace_seconds = grace_seconds
         self._max_requeues = max_requeues
         self._jobs: dict[Path, WatchedJob] = {}
-        self._has_handler = False
+        self._leaving = OrderlyExit()
 
     @property
     def slots(self) -> int:
@@ -90,28 +95,24 @@ class LocalExecutor:
         return self._slots
 
     @property
+    def poll_seconds(self) -> float:
+        """How often asking is worthwhile [s]."""
+        return 0.02
+
+    @property
     def threads(self) -> int:
         """CPU threads each job is given [count]."""
         return self._threads
 
     def __enter__(self) -> LocalExecutor:
-        # By default SIGTERM ends Python on the spot and no block is left in order. Somebody
-        # else's handler is respected.
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        ):
-            signal.signal(signal.SIGTERM, _exit_in_order)
-            self._has_handler = True
+        self._leaving.enter()
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             self.cancel_all()
         finally:
-            if self._has_handler:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                self._has_handler = False
+            self._leaving.leave()
             self.close()
 
     def submit(self, job: Job, folder: Path) -> JobHandle:
@@ -122,16 +123,14 @@ class LocalExecutor:
         folder = folder.absolute()
         job = replace(job, threads=self._threads)
         folder.mkdir(parents=True, exist_ok=True)
-        _check_same_job(job, folder)
+        check_same_job(job, folder)
         handle = JobHandle(job.run_id, folder)
         known = self._jobs.get(folder)
         if known is not None and known.phase in ("queued", "running"):
             return handle
         entry = WatchedJob(job, folder, max_requeues=self._max_requeues)
         if not entry.take_over():
-            partial = folder / f"{JOB_FILE}.partial"
-            job.write(partial)
-            partial.replace(folder / JOB_FILE)
+            write_job(job, folder)
         self._jobs[folder] = entry
         self._advance()
         return handle
@@ -192,7 +191,12 @@ class LocalExecutor:
                 n_running += 1
 
     def _start(self, entry: WatchedJob) -> None:
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(self._threads))}
+        environment = {**os.environ, **thread_environment(self._threads)}
+        if self._gpus:
+            taken = {other.gpu for other in self._jobs.values() if other.phase == "running"}
+            gpu = next(gpu for gpu in self._gpus if gpu not in taken)
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+            entry.take_gpu(gpu)
         entry.start(self._command, environment)
 
     def _cancel(self, entries: Sequence[WatchedJob]) -> None:
@@ -216,19 +220,6 @@ class LocalExecutor:
             self._cancel(others)
 
 
-def _check_same_job(job: Job, folder: Path) -> None:
-    path = folder / JOB_FILE
-    if not path.exists():
-        return
-    present = Job.read(path)
-    # How many threads it gets is ours to say and no part of what is asked for.
-    if replace(present, threads=job.threads) != job:
-        raise StateError(
-            f"{folder} holds another job ({present.kind} {present.run_id!r}); give job "
-            f"{job.run_id!r} a folder of its own, or the same content as before"
-        )
-
-
 def available_cores() -> int:
     """Return the cores this process may use; a container or taskset may grant less than there are."""
     if hasattr(os, "sched_getaffinity"):
@@ -236,5 +227,32 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _exit_in_order(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+class LocalOptions(ExecutorOptions):
+    """What a file may say of the local executor.
+
+    Attributes:
+        max_requeues: How often a job may ask to be started again before it has failed [count].
+        gpus: CUDA devices to share out, one a job, such as ``["0", "1"]``; every job sees all
+            when empty.
+    """
+
+    max_requeues: Annotated[int, Field(ge=0)] = 100
+    gpus: tuple[str, ...] = ()
+
+
+def _open(given: Circumstances, options: LocalOptions) -> LocalExecutor:
+    return LocalExecutor(
+        given.slots,
+        command=given.command,
+        threads=given.threads,
+        grace_seconds=given.grace_seconds,
+        max_requeues=options.max_requeues,
+        gpus=options.gpus,
+    )
+
+
+def _threads(slots: int) -> int:
+    return max(1, available_cores() // slots)
+
+
+LOCAL = ExecutorKind(options=LocalOptions, open=_open, threads=_threads)

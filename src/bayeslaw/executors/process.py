@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayeslaw.errors import UnavailableError
+from bayeslaw.executors.job_folder import STARTS_FILE, STDERR_FILE, STDOUT_FILE
 from bayeslaw.runs import ATTEMPT_VARIABLE
 
 PID_FILE = "process.pid"
-STDOUT_FILE = "stdout.txt"
-STDERR_FILE = "stderr.txt"
-# A line for each start of the job, whoever started it.
-STARTS_FILE = "process.starts"
 
 # What the launcher exits with when another process of this job was first.
 TAKEN = 75
@@ -97,14 +94,6 @@ def read_mark(folder: Path) -> ProcessMark | None:
     except FileNotFoundError:
         return None
     return ProcessMark(int(pid), " ".join(started.split())) if pid.isdigit() else None
-
-
-def count_starts(folder: Path) -> int:
-    """Return how often the folder's job was started, by whatever driver [count]."""
-    try:
-        return (folder / STARTS_FILE).read_bytes().count(b"\n")
-    except FileNotFoundError:
-        return 0
 
 
 def forget_dead_mark(folder: Path) -> None:

@@ -33,10 +33,12 @@ class JobState:
             exit code or a result) or ``lost`` (it is gone without a trace; submitting it again is
             safe).
         progress: What it last said on stdout, as JSON; empty when nothing yet.
+        waits_for: Why a queued job waits, in the engine's own words; empty when it does not say.
     """
 
     phase: JobPhase
     progress: dict[str, Any] = field(default_factory=dict)
+    waits_for: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -53,16 +55,33 @@ class Executor(Protocol):
     SIGUSR2), my state is saved, start me again". Such a job is queued again, so many times that a
     lab which never gets anywhere still comes to an end, and unless it was `cancel` that told it.
     Any other end without a result is a failure.
+
+    Used in a ``with`` block, jobs that still run are cancelled when the block is left, be it by
+    Ctrl-C or SIGTERM.
     """
+
+    def __enter__(self) -> Executor:
+        """Begin; SIGTERM now leaves the block in order."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Cancel what still runs, all at once, and close."""
+        ...
 
     @property
     def slots(self) -> int:
         """Jobs that run at once; more may be submitted, they queue."""
         ...
 
+    @property
+    def poll_seconds(self) -> float:
+        """How often asking is worthwhile [s]."""
+        ...
+
     def submit(self, job: Job, folder: Path) -> JobHandle:
         """See that the job gets done in the folder, and return at once.
 
+        It may start only when next something is polled: nothing need go on in the background.
         Submitting a job again in its folder is how to go on after a crash: finished, it is not
         run again; still running, it is taken over; dead, it is started again and may resume.
 

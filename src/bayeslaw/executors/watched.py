@@ -6,9 +6,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bayeslaw.executors.answers import exit_reason
+from bayeslaw.executors.job_folder import RESULT_FILE
 from bayeslaw.executors.process import (
     PID_FILE,
     TAKEN,
@@ -22,7 +25,7 @@ from bayeslaw.executors.process import (
 from bayeslaw.executors.protocol import JobPhase
 from bayeslaw.runs import REQUEUE_EXIT_CODE, Job
 
-RESULT_FILE = "result.json"
+GPU_FILE = "process.gpu"
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class WatchedJob:
         reason: Why it gave no result, once it is over.
         n_requeues: Times it asked to be started again and was [count].
         max_requeues: After so many it is over [count].
+        gpu: The device it was given; empty when none was.
     """
 
     job: Job
@@ -52,6 +56,7 @@ class WatchedJob:
     reason: str = ""
     n_requeues: int = 0
     max_requeues: int = 0
+    gpu: str = ""
 
     @property
     def has_result(self) -> bool:
@@ -87,6 +92,13 @@ class WatchedJob:
         """Watch a process that somebody else started for this job."""
         self.phase, self.child, self.mark = "running", None, mark
         self.began = (self.folder / PID_FILE).stat().st_mtime
+        with suppress(FileNotFoundError):
+            self.gpu = (self.folder / GPU_FILE).read_text()
+
+    def take_gpu(self, gpu: str) -> None:
+        """Note the device it is about to be given, for whoever takes it over."""
+        self.gpu = gpu
+        (self.folder / GPU_FILE).write_text(gpu)
 
     def notice_end(self) -> None:
         """Say how a process that is gone has ended."""
@@ -100,7 +112,7 @@ class WatchedJob:
             self._requeue()
             return
         if code != TAKEN or mark is None or mark.pid == self.child.pid:
-            self._conclude("ended", _exit_reason(code))
+            self._conclude("ended", exit_reason(code))
             return
         # A process that an earlier driver was just starting came first: that one is the job.
         self.adopt(mark)
@@ -144,11 +156,3 @@ class WatchedJob:
     def _kill_remains(self) -> None:
         # Data loaders and the like that the job left behind would eat the next one's cores.
         self.signal(signal.SIGKILL)
-
-
-def _exit_reason(code: int) -> str:
-    if code >= 0:
-        return f"the lab exited with code {code} and wrote no {RESULT_FILE}"
-    name = signal.Signals(-code).name
-    hint = "; often the system had no memory left" if name == "SIGKILL" else ""
-    return f"the lab was ended by {name}{hint} and wrote no {RESULT_FILE}"

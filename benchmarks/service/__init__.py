@@ -1,0 +1,1 @@
+"""The planning service under load and faults; `python -m benchmarks.service --help`."""
