@@ -304,7 +304,7 @@ def test_runs_are_found_by_status_holder_cost_and_candidate(store, study):
         assert change.held_by("") == []
         assert change.has_candidate(candidate_key(dear))
         assert not change.has_candidate(candidate_key(cheap))
-    assert store.tallies(study) == {"planned": 2, "leased": 1}
+    assert store.tallies(study).runs == {"planned": 2, "leased": 1}
     with store.reading() as reader:
         found = [reader.expired(study, at) for at in (4.9, 5.0, 1.9)]
         # The last: it lasts longer than it was given for, so the clock was set back.

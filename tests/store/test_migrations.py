@@ -109,9 +109,10 @@ def _check_everything(store):
     assert [entry.measurement for entry in store.measurements("s")] == [TIMED]
     assert store.document("s", "plan").payload == [2]
     assert store.document("s", "plan", version=1).payload == [1]
-    with store.reading() as reader:
-        assert reader.spent_gpu_hours("s") == pytest.approx(0.5 + 0.25 + 0.125)
-        assert reader.n_superseded("s") == 1
+    tallies = store.tallies("s")
+    assert tallies.spent_gpu_hours == pytest.approx(0.5 + 0.25 + 0.125)
+    assert (tallies.n_superseded, tallies.n_measurements) == (1, 1)
+    assert tallies.runs == {"done": 2, "leased": 1, "failed": 1, "abandoned": 1}
     assert [e.kind for e in store.events("s")][:2] == ["study_created", "run_result_ignored"]
 
 

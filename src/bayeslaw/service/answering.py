@@ -73,7 +73,11 @@ class Writing:
         return response
 
     async def try_answer(
-        self, decide: Callable[[Transaction], Reply | None], *, study_id: str = ""
+        self,
+        decide: Callable[[Transaction], Reply | None],
+        *,
+        study_id: str = "",
+        is_urgent: bool = False,
     ) -> Response | None:
         """Do as `answer`; None when ``decide`` has no answer yet, which is not remembered."""
         key, clock = self.key, self.parts.clock
@@ -98,7 +102,7 @@ class Writing:
                 transaction.remember(token_id, key, answer, at=clock())
                 return _response(reply, text)
 
-        return await self.parts.writer.run(once, study_id=study_id)
+        return await self.parts.writer.run(once, study_id=study_id, is_urgent=is_urgent)
 
     async def _fingerprint(self) -> str:
         scope = self.request.scope

@@ -135,6 +135,6 @@ def _tell_of_each_other(app: FastAPI) -> None:
     routes = [route for route in app.router.routes if isinstance(route, LeanRoute)]
     allowed: dict[str, set[str]] = defaultdict(set)
     for route in routes:
-        allowed[route.path] |= route.methods
+        allowed[route.path] |= route.allowed
     for route in routes:
         route.allowed = allowed[route.path]

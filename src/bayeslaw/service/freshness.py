@@ -10,4 +10,4 @@ EVIDENCE = ("run_done", "run_failed", "run_superseded", "measurement_added")
 
 def is_current(reader: Reader, study_id: str, based_on_seq: int) -> bool:
     """Whether nothing to learn from came after an event."""
-    return not reader.events(study_id, since=based_on_seq, kinds=EVIDENCE, limit=1)
+    return not reader.has_events(study_id, since=based_on_seq, kinds=EVIDENCE)

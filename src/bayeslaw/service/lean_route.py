@@ -29,13 +29,13 @@ class LeanRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self._arguments = Arguments(endpoint)
-        self.allowed = set(self.methods)
+        self.allowed = set(self.methods or ())
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive, send)
         try:
-            if scope["method"] not in self.methods:
+            if scope["method"] not in (self.methods or ()):
                 raise ProblemError(
                     405,
                     "method-not-allowed",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
 import logging
 import logging.config
-import resource
 import signal
 import socket
 import threading
@@ -17,10 +14,17 @@ from typing import Any
 
 import uvicorn
 
-from bayeslaw.errors import InvalidInputError, StateError
+from bayeslaw.errors import StateError
 from bayeslaw.service.app import create_app, no_planner
 from bayeslaw.service.home import Home
 from bayeslaw.service.limits.protocol import Waiting, bounded
+from bayeslaw.service.listening import (
+    address_of,
+    is_loopback,
+    listen,
+    names_answered,
+    room_for,
+)
 from bayeslaw.service.planner.supervisor import PlannerSupervisor
 from bayeslaw.service.settings import Settings
 from bayeslaw.service.tokens import FIRST_TOKEN_ID, create_token
@@ -69,17 +73,17 @@ def serve(
     with _ended_by_sigterm(), home.locked(), SqlStore(home.store_url(store_url)) as store:
         clock = SteadyClock()
         _ensure_token(store, home, host, at=clock())
-        with _listen(host, port) as listener:
+        with listen(host, port) as listener:
             settings = settings.model_copy(
                 update={
-                    "allowed_hosts": _hosts(host, allowed_hosts),
-                    "max_connections": _room_for(settings.max_connections),
+                    "allowed_hosts": names_answered(host, allowed_hosts),
+                    "max_connections": room_for(settings.max_connections),
                 }
             )
             with _planner(home, home.store_url(store_url), n_planners) as planner_state:
                 app = create_app(store, clock=clock, settings=settings, planner_state=planner_state)
                 server = _Server(_uvicorn_config(app, settings, access_log=access_log), app)
-                address = _address(host, listener)
+                address = address_of(host, listener)
                 with home.announced(address):
                     on_listening(address)
                     server.run(sockets=[listener])
@@ -137,7 +141,7 @@ def _planner(home: Home, store_url: str, n_planners: int) -> Iterator[PlannerSta
 
 def _ensure_token(store: SqlStore, home: Home, host: str, *, at: float) -> None:
     tokens = store.tokens()
-    is_loopback = _is_loopback(host)
+    is_local = is_loopback(host)
     made_by_hand = [
         token
         for token in tokens
@@ -145,7 +149,7 @@ def _ensure_token(store: SqlStore, home: Home, host: str, *, at: float) -> None:
         and token.revoked_at is None
         and (token.expires_at is None or token.expires_at > at)
     ]
-    if not is_loopback and not made_by_hand:
+    if not is_local and not made_by_hand:
         raise StateError(
             f"refusing to listen on {host}, which others can reach, before somebody has made a token "
             f"on purpose; run `bayeslaw token create --name NAME --scopes plan,report --home "
@@ -159,62 +163,6 @@ def _ensure_token(store: SqlStore, home: Home, host: str, *, at: float) -> None:
             )
             home.write_admin_token(secret)
         _LOG.warning("made the first token; its secret is in %s", home.admin_token_path)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        raise InvalidInputError(
-            f"--host must be an IP address to listen on, such as 127.0.0.1, ::1 or 0.0.0.0, or "
-            f"localhost; got {host!r}"
-        ) from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= 65535:
-        raise InvalidInputError(f"--port must be from 0 to 65535, got {port}")
-    host = "127.0.0.1" if host == "localhost" else host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        # Bound before anything is started; connections are accepted once the service is up.
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise StateError(
-                f"port {port} on {host} is taken by another program; stop it or name another --port"
-            ) from None
-        raise InvalidInputError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}"
-        ) from error
-
-
-def _address(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _hosts(host: str, allowed: Sequence[str]) -> tuple[str, ...] | None:
-    if not _is_loopback(host):
-        return tuple(allowed) or None
-    own = f"[{host}]" if ":" in host else host
-    return ("localhost", "127.0.0.1", "[::1]", own, *allowed)
-
-
-def _room_for(max_connections: int) -> int:
-    """Let this process open that many connections and some files; return what it got."""
-    reserve = 200
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max_connections + reserve
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        _LOG.warning("only %d connections: the limit of open files is %d", soft - reserve, hard)
-        return max(1, soft - reserve)
-    return max_connections
 
 
 def _uvicorn_config(app: Any, settings: Settings, *, access_log: bool) -> uvicorn.Config:

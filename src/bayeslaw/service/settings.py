@@ -44,7 +44,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_waiting_writes: Annotated[int, Field(ge=1)] = 2_000
-    max_batch: Annotated[int, Field(ge=1)] = 128
+    max_batch: Annotated[int, Field(ge=1)] = 48
     read_threads: Annotated[int, Field(ge=1)] = 4
     watch_interval_s: Annotated[float, Field(gt=0)] = 0.05
     max_wait_s: Annotated[float, Field(ge=0)] = 60.0

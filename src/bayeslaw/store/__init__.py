@@ -2,7 +2,7 @@ from bayeslaw.store.backup import copy_store
 from bayeslaw.store.change import Change
 from bayeslaw.store.clock import SteadyClock
 from bayeslaw.store.protocol import Store
-from bayeslaw.store.reading import OPEN, Reader
+from bayeslaw.store.reading import Reader
 from bayeslaw.store.records import (
     Answer,
     Document,
@@ -19,6 +19,7 @@ from bayeslaw.store.records import (
 )
 from bayeslaw.store.replay import Replay, replay
 from bayeslaw.store.sql import SqlStore
+from bayeslaw.store.tallies import OPEN, Tallies
 from bayeslaw.store.transaction import Transaction
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "StoredRun",
     "StoredStudy",
     "StudyStatus",
+    "Tallies",
     "Token",
     "Transaction",
     "View",

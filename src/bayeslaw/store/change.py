@@ -19,10 +19,11 @@ from bayeslaw.store.records import (
     StoredRun,
     StudyStatus,
 )
+from bayeslaw.store.tallies import Tallies
 
 # Statements that every write needs are built once: building one costs as much as running it.
 _LOCK = (
-    select(schema.studies.c.state, schema.studies.c.version, schema.studies.c.n_named)
+    select(*(schema.studies.c[name] for name in ("state", "version", "n_named", "tallies")))
     .where(schema.studies.c.study_id == bindparam("this_study"))
     .with_for_update()
 )
@@ -47,6 +48,7 @@ class _Head:
     state: StudyStatus
     version: int
     n_named: int
+    tallies: Tallies
 
 
 class Change:
@@ -58,7 +60,6 @@ class Change:
 
     Attributes:
         study_id: Of the study.
-        reader: Questions, answered with what was written here so far.
 
     Raises:
         NotFoundError: No such study.
@@ -67,12 +68,19 @@ class Change:
     def __init__(self, connection: Connection, study_id: str) -> None:
         self._connection = connection
         self._runs: dict[str, StoredRun] = {}
+        self._reader = Reader(connection)
         self.study_id = study_id
-        self.reader = Reader(connection)
         self._head: _Head | None = None
-        self._n_named = self._n_named_stored = self._lock().n_named
+        self._n_named = self._lock().n_named
+        self._is_counted = True
 
     # What is read.
+
+    @property
+    def reader(self) -> Reader:
+        """Questions, answered with what was written here so far."""
+        self.finish()
+        return self._reader
 
     @property
     def state(self) -> StudyStatus:
@@ -82,29 +90,29 @@ class Change:
     def run(self, run_id: str) -> StoredRun:
         """Return one run, or raise `NotFoundError`."""
         if run_id not in self._runs:
-            self._runs[run_id] = self.reader.run(self.study_id, run_id)
+            self._runs[run_id] = self._reader.run(self.study_id, run_id)
         return self._runs[run_id]
 
     def held_by(self, worker_id: str) -> list[StoredRun]:
         """Return the runs that a worker holds."""
-        return [self._known(entry) for entry in self.reader.held_by(self.study_id, worker_id)]
+        return [self._known(entry) for entry in self._reader.held_by(self.study_id, worker_id)]
 
     def waiting(self, limit: int, *, max_gpu_hours: float | None = None) -> list[StoredRun]:
         """Return planned runs, oldest first."""
-        found = self.reader.waiting(self.study_id, limit, max_gpu_hours=max_gpu_hours)
+        found = self._reader.waiting(self.study_id, limit, max_gpu_hours=max_gpu_hours)
         return [self._known(entry) for entry in found]
 
     def expired(self, at: float, limit: int | None = None) -> list[StoredRun]:
         """Return held runs whose lease is over."""
-        return [self._known(entry) for entry in self.reader.expired(self.study_id, at, limit)]
+        return [self._known(entry) for entry in self._reader.expired(self.study_id, at, limit)]
 
     def next_items(self, limit: int, *, max_gpu_hours: float | None = None) -> list[PlanItem]:
         """Return the plan's next items."""
-        return self.reader.plan_items(self.study_id, limit=limit, max_gpu_hours=max_gpu_hours)
+        return self._reader.plan_items(self.study_id, limit=limit, max_gpu_hours=max_gpu_hours)
 
     def has_candidate(self, key: str) -> bool:
         """Whether a run of that architecture and token count is there."""
-        return self.reader.has_candidate(self.study_id, key)
+        return self._reader.has_candidate(self.study_id, key)
 
     # What is written.
 
@@ -130,6 +138,8 @@ class Change:
         changed["version"] = values["version"]
         keys = {"this_study": self.study_id, "this_run": run_id}
         self._connection.execute(_update_run(tuple(changed)), {**keys, **changed})
+        self._count(self._runs[run_id], sign=-1)
+        self._count(entry)
         self._runs[run_id] = replace(entry, version=values["version"])
         return self.record(event, ("runs", run_id, changed))
 
@@ -151,6 +161,8 @@ class Change:
                     f"study {self.study_id!r} has a run {taken.run_id!r} already; run names are "
                     f"unique"
                 )
+        for entry, _ in entries:
+            self._count(entry)
         values = [rows.of_run(entry) for entry, _ in entries]
         self._connection.execute(
             insert(table),
@@ -173,7 +185,7 @@ class Change:
             StateError: A measurement of that name is there.
         """
         name = entry.measurement_id
-        if self.reader.measurement(self.study_id, name) is not None:
+        if self._reader.measurement(self.study_id, name) is not None:
             raise StateError(
                 f"study {self.study_id!r} has a measurement {name!r} already; measurement names "
                 f"are unique"
@@ -184,6 +196,8 @@ class Change:
                 study_id=self.study_id, measurement_id=name, **values
             )
         )
+        self._lock().tallies.add_measurement(entry)
+        self._is_counted = False
         return self.record(event, ("measurements", name, values))
 
     def put_document(self, name: str, payload: Any, event: Event) -> int:
@@ -210,7 +224,8 @@ class Change:
         while True:
             self._n_named += 1
             name = f"r{self._n_named:06d}"
-            if not self.reader.has_run(self.study_id, name):
+            if not self._reader.has_run(self.study_id, name):
+                self._is_counted = False
                 return name
 
     def record(self, event: Event, *changes: tuple[str, Any, dict[str, Any]]) -> int:
@@ -249,20 +264,25 @@ class Change:
         """Take nothing for known any more: some of what was written here was undone."""
         self._runs.clear()
         # Read when it is asked for: the connection itself may be what failed.
-        self._head, self._n_named_stored = None, 0
+        self._head, self._is_counted = None, True
 
     def finish(self) -> None:
-        """Write how many names were given."""
-        if self._n_named > self._n_named_stored:
-            self._update_study(n_named=self._n_named)
-            self._n_named_stored = self._n_named
+        """Write the sums, and how many names were given."""
+        if not self._is_counted:
+            self._update_study(n_named=self._n_named, tallies=self._lock().tallies.to_dict())
+            self._is_counted = True
+
+    def _count(self, entry: StoredRun, sign: int = 1) -> None:
+        self._lock().tallies.add_run(entry, sign)
+        self._is_counted = False
 
     def _lock(self) -> _Head:
         if self._head is None:
             row = self._connection.execute(_LOCK, {"this_study": self.study_id}).first()
             if row is None:
                 raise NotFoundError(f"no study {self.study_id!r} in this store")
-            self._head = _Head(cast(StudyStatus, row.state), row.version, row.n_named)
+            state = cast(StudyStatus, row.state)
+            self._head = _Head(state, row.version, row.n_named, Tallies(**row.tallies))
         return self._head
 
     def _known(self, entry: StoredRun) -> StoredRun:

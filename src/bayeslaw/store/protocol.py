@@ -19,6 +19,7 @@ from bayeslaw.store.records import (
     Token,
     View,
 )
+from bayeslaw.store.tallies import Tallies
 from bayeslaw.store.transaction import Transaction
 
 
@@ -94,8 +95,8 @@ class Store(Protocol):
         """
         ...
 
-    def tallies(self, study_id: str) -> dict[str, int]:
-        """Return how many runs there are of each status."""
+    def tallies(self, study_id: str) -> Tallies:
+        """Return sums over a study: runs by status, what was spent."""
         ...
 
     def measurements(

@@ -13,7 +13,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
 )
 
 from bayeslaw.errors import NotFoundError
@@ -29,13 +28,7 @@ from bayeslaw.store.records import (
     Token,
     View,
 )
-
-# As the index on it says: runs that were retracted, or have results that came second.
-_IS_ODD = text("(is_superseded OR extra_gpu_hours > 0)")
-
-OPEN = ("planned", "leased", "running")
-"""Statuses of a run whose result is still to come."""
-
+from bayeslaw.store.tallies import Tallies
 
 # More than any table has; a limit that is none.
 _ALL = 2**62
@@ -72,6 +65,16 @@ _STUDIES_WITH_EXPIRED = select(_RUNS.c.study_id).where(_IS_OVER).distinct()
 _HAS_CANDIDATE = (
     select(_RUNS.c.run_id)
     .where(_STUDY_IS, _RUNS.c.candidate == bindparam("candidate"), _RUNS.c.status != "abandoned")
+    .limit(1)
+)
+_TALLIES = select(schema.studies.c.tallies).where(schema.studies.c.study_id == bindparam("study"))
+_HAS_EVENT = (
+    select(schema.events.c.seq)
+    .where(
+        schema.events.c.study_id == bindparam("study"),
+        schema.events.c.kind == bindparam("kind"),
+        schema.events.c.seq > bindparam("since"),
+    )
     .limit(1)
 )
 _ITEMS = (
@@ -171,30 +174,12 @@ class Reader:
         values = {"study": study_id, "candidate": key}
         return bool(key) and self._connection.execute(_HAS_CANDIDATE, values).first() is not None
 
-    def tallies(self, study_id: str) -> dict[str, int]:
-        """Return how many runs there are of each status."""
-        table = schema.runs
-        query = select(table.c.status, func.count()).where(table.c.study_id == study_id)
-        found = self._of_study(study_id, query.group_by(table.c.status))
-        return {row[0]: row[1] for row in found}
-
-    def n_superseded(self, study_id: str) -> int:
-        """Return how many done runs were retracted."""
-        table = schema.runs
-        here = (table.c.study_id == study_id) & _IS_ODD & table.c.is_superseded
-        return self._connection.execute(select(func.count()).where(here)).scalar_one()
-
-    def spent_gpu_hours(self, study_id: str) -> float:
-        """Return what ended runs, results that came second and timings cost [h]."""
-        table, timings = schema.runs, schema.measurements
-        here = table.c.study_id == study_id
-        is_paid = here & table.c.status.not_in(OPEN) & (table.c.purpose != "imported")
-        sums = (
-            select(func.sum(table.c.cost_gpu_hours)).where(is_paid),
-            select(func.sum(table.c.extra_gpu_hours)).where(here & _IS_ODD),
-            select(func.sum(timings.c.cost_gpu_hours)).where(timings.c.study_id == study_id),
-        )
-        return sum(self._connection.execute(query).scalar() or 0.0 for query in sums)
+    def tallies(self, study_id: str) -> Tallies:
+        """Return sums over a study."""
+        found = self._connection.execute(_TALLIES, {"study": study_id}).scalar()
+        if found is None:
+            self.study(study_id)
+        return Tallies(**(found or {}))
 
     def measurements(
         self, study_id: str, *, after: int = 0, limit: int | None = None
@@ -217,11 +202,6 @@ class Reader:
         row = self._connection.execute(query).first()
         return None if row is None else rows.to_measurement(row)
 
-    def n_measurements(self, study_id: str) -> int:
-        """Return how many measurements there are."""
-        here = schema.measurements.c.study_id == study_id
-        return self._connection.execute(select(func.count()).where(here)).scalar_one()
-
     def events(
         self,
         study_id: str,
@@ -241,6 +221,14 @@ class Reader:
             query = query.where(table.c.run_id == run_id)
         query = query.order_by(table.c.seq).limit(limit)
         return [rows.to_event(row) for row in self._of_study(study_id, query)]
+
+    def has_events(self, study_id: str, *, since: int, kinds: Sequence[str]) -> bool:
+        """Whether an event of these kinds is numbered above ``since``."""
+        values = {"study": study_id, "since": since}
+        return any(
+            self._connection.execute(_HAS_EVENT, {**values, "kind": kind}).first() is not None
+            for kind in kinds
+        )
 
     def last_seq(self, study_id: str | None = None) -> int:
         """Return the number of the last event, of one study or of all; 0 when there is none."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from sqlalchemy import Connection, String, Table, and_, func, insert, select, up
 
 from bayeslaw.store import schema
 from bayeslaw.store.connect import explained, open_engine, writing
+from bayeslaw.store.tallies import Tallies, count_all
 
 # Table to the columns of its key within a study, and those that are state.
 _STATE: Mapping[str, tuple[Table, tuple[str, ...], tuple[str, ...]]] = {
     name: (table, key, tuple(c.name for c in table.c if c.name not in {"position", "study_id", *key, *left}))
     for name, table, key, left in (
-        ("studies", schema.studies, (), {"n_named"}),
+        ("studies", schema.studies, (), {"n_named", "tallies"}),
         ("runs", schema.runs, ("run_id",), set()),
         ("measurements", schema.measurements, ("measurement_id",), set()),
         ("documents", schema.documents, ("name", "version"), set()),
@@ -71,7 +73,7 @@ def replay(url_or_path: str | Path, into: Path | None = None) -> Replay:
                     before.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 with writing(target) as after:
                     n_events = _apply_all(before, after)
-                    found = list(_differences(before, after))
+                    found = [*_differences(before, after), *_miscounts(before, after)]
                     n_rows = {name: _count(after, table) for name, (table, _, _) in _STATE.items()}
         finally:
             source.dispose()
@@ -89,10 +91,11 @@ def _apply_all(before: Connection, after: Connection) -> int:
             _apply(after, row.study_id, name, key, values)
         after.execute(insert(table).values(**row._mapping))
         n_events += 1
-    # New names must not be looked for from the first on.
-    studies, runs = schema.studies, schema.runs
-    n_runs = select(func.count()).where(runs.c.study_id == studies.c.study_id).scalar_subquery()
-    after.execute(update(studies).values(n_named=n_runs))
+    studies = schema.studies
+    for (study_id,) in after.execute(select(studies.c.study_id)).all():
+        tallies = count_all(after, study_id)
+        values = {"tallies": tallies.to_dict(), "n_named": sum(tallies.runs.values())}
+        after.execute(update(studies).where(studies.c.study_id == study_id).values(**values))
     return n_events
 
 
@@ -117,6 +120,18 @@ def _differences(before: Connection, after: Connection) -> Iterator[str]:
             found += 1
             if found == _MOST_DIFFERENCES:
                 return
+
+
+def _miscounts(before: Connection, after: Connection) -> Iterator[str]:
+    """Hold the sums that the store kept against those of the rows that were made."""
+    columns = (schema.studies.c.study_id, schema.studies.c.tallies)
+    made = {study_id: Tallies(**sums) for study_id, sums in after.execute(select(*columns)).all()}
+    for study_id, sums in before.execute(select(*columns)).all():
+        kept, told = Tallies(**sums), made.get(study_id, Tallies())
+        if not math.isclose(kept.spent_gpu_hours, told.spent_gpu_hours, rel_tol=1e-9, abs_tol=1e-9):
+            yield f"study {study_id!r}: spent {kept.spent_gpu_hours} h, its rows {told.spent_gpu_hours} h"
+        if replace(kept, spent_gpu_hours=0.0) != replace(told, spent_gpu_hours=0.0):
+            yield f"study {study_id!r}: sums are {kept}, of its rows {told}"
 
 
 def _compare(

@@ -1,6 +1,6 @@
 """The tables. A change here comes with a file in ``migrations/versions`` and a new `HEAD`.
 
-`studies`, `runs`, `measurements` and `documents` are the state: what the `events` tell, laid out
+`studies` (but for the sums over them), `runs`, `measurements` and `documents` are the state: what the `events` tell, laid out
 for looking up. `plan_items` and `views` can be computed again; `operations`, `answers` and
 `tokens` belong to the service.
 """
@@ -31,7 +31,6 @@ metadata = MetaData()
 # SQLite numbers rows by itself only for a column of exactly this type.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 _IS_HELD = text("holder <> ''")
-_IS_ODD = text("is_superseded OR extra_gpu_hours > 0")
 
 
 def _position(name: str = "position") -> Column[int]:
@@ -52,6 +51,7 @@ studies = Table(
     Column("state", String(20), nullable=False, server_default="active"),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("n_named", Integer, nullable=False, server_default="0"),
+    Column("tallies", JSON, nullable=False, server_default="{}"),
     sqlite_autoincrement=True,
 )
 
@@ -76,13 +76,8 @@ runs = Table(
     Column("lease_seconds", Double, nullable=True),
     Column("is_late", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("study_id", "run_id", name="uq_runs_study_run"),
-    # Covers what is counted and summed, so that a study of 10^5 runs is counted in milliseconds.
-    Index(
-        "ix_runs_study_status",
-        *("study_id", "status", "position", "purpose", "cost_gpu_hours"),
-    ),
+    Index("ix_runs_study_status", "study_id", "status", "position"),
     Index("ix_runs_study_candidate", "study_id", "candidate"),
-    Index("ix_runs_odd", "study_id", sqlite_where=_IS_ODD, postgresql_where=_IS_ODD),
     Index("ix_runs_held", "study_id", "holder", sqlite_where=_IS_HELD, postgresql_where=_IS_HELD),
     Index(
         "ix_runs_lease",
@@ -120,6 +115,7 @@ events = Table(
     Column("changes", JSON(none_as_null=True), nullable=True),
     Index("ix_events_study_seq", "study_id", "seq"),
     Index("ix_events_study_run_seq", "study_id", "run_id", "seq"),
+    Index("ix_events_study_kind_seq", "study_id", "kind", "seq"),
     sqlite_autoincrement=True,
 )
 

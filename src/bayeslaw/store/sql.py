@@ -22,6 +22,7 @@ from bayeslaw.store.records import (
     Token,
     View,
 )
+from bayeslaw.store.tallies import Tallies
 from bayeslaw.store.transaction import Transaction
 
 
@@ -130,8 +131,8 @@ class SqlStore:
         with self.reading() as reader:
             return reader.run(study_id, run_id)
 
-    def tallies(self, study_id: str) -> dict[str, int]:
-        """Return how many runs there are of each status."""
+    def tallies(self, study_id: str) -> Tallies:
+        """Return sums over a study."""
         with self.reading() as reader:
             return reader.tallies(study_id)
 

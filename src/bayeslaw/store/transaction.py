@@ -23,30 +23,34 @@ _REMEMBER = insert(schema.answers)
 
 
 class Transaction:
-    """Write to a store; got from `Store.transaction`, and gone with its block.
-
-    Attributes:
-        reader: Questions, answered with what was written here so far.
-    """
+    """Write to a store; got from `Store.transaction`, and gone with its block."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._changes: dict[str, Change] = {}
-        self.reader = Reader(connection)
+        self._reader = Reader(connection)
+
+    @property
+    def reader(self) -> Reader:
+        """Questions, answered with what was written here so far."""
+        self.finish()
+        return self._reader
 
     @contextmanager
     def part(self) -> Iterator[Transaction]:
         """Do something that is undone alone when it fails; the rest of the transaction stands."""
+        self.finish()  # or it would be undone with the part
         try:
             with self._connection.begin_nested():
                 yield self
+                self.finish()
         except BaseException:
             for change in self._changes.values():
                 change.forget()
             raise
 
     def finish(self) -> None:
-        """Write what was put off until the end; the store calls this before it commits."""
+        """Write what was put off; the store calls this before it commits."""
         for change in self._changes.values():
             change.finish()
 
@@ -99,7 +103,7 @@ class Transaction:
 
     def try_operation(self, operation_id: str) -> int:
         """Count that a planner takes an operation up, and return how often that is now."""
-        n_tries = self.reader.operation(operation_id).n_tries + 1
+        n_tries = self._reader.operation(operation_id).n_tries + 1
         self._update_operation(operation_id, n_tries=n_tries)
         return n_tries
 
@@ -114,7 +118,7 @@ class Transaction:
         """End an operation with its result or its error; False when it has ended already."""
         if (result is None) == (error is None):
             raise InvalidInputError("an operation ends with a result or with an error, not both")
-        if self.reader.operation(operation_id).status != "pending":
+        if self._reader.operation(operation_id).status != "pending":
             return False
         self._update_operation(
             operation_id,

@@ -129,20 +129,20 @@ class StudyState:
         Counted: ended runs (failed and stopped ones too), timings, and results that came second.
         Not counted: imported runs, which somebody paid before, and work that was lost.
         """
-        with self._store.reading() as reader:
-            return reader.spent_gpu_hours(self.study_id)
+        return self._store.tallies(self.study_id).spent_gpu_hours
 
     def status(self) -> dict[str, Any]:
         """Return where the study stands, JSON-ready."""
         now = self._clock()
         with self._store.reading() as reader:
             held = reader.runs(self.study_id, statuses=("leased", "running"))
+            tallies = reader.tallies(self.study_id)
             return {
                 "study_id": self.study_id,
-                "runs": dict(sorted(reader.tallies(self.study_id).items())),
-                "n_superseded": reader.n_superseded(self.study_id),
-                "n_measurements": reader.n_measurements(self.study_id),
-                "spent_gpu_hours": reader.spent_gpu_hours(self.study_id),
+                "runs": dict(sorted(tallies.runs.items())),
+                "n_superseded": tallies.n_superseded,
+                "n_measurements": tallies.n_measurements,
+                "spent_gpu_hours": tallies.spent_gpu_hours,
                 "leases": [
                     {
                         "run_id": entry.run.run_id,

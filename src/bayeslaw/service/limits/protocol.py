@@ -131,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, and count it."""
-        if self.transport.is_closing():
+        if self.parser is None or self.transport.is_closing():
             return
         if self._is_in_head:
             self._n_head_bytes += len(data)

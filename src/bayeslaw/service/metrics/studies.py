@@ -59,7 +59,7 @@ class StudyMetrics(Collector):
             studies = [study for study in self._store.studies() if study.state != "closed"]
             for study in studies[-_MAX_STUDIES:]:
                 with self._store.reading() as reader:
-                    for status, n_runs in reader.tallies(study.study_id).items():
+                    for status, n_runs in reader.tallies(study.study_id).runs.items():
                         runs.add_metric([study.study_id, status], n_runs)
                     for name, value in _numbers(reader, study.study_id, self._clock()).items():
                         of_study[name].add_metric([study.study_id], value)

@@ -22,7 +22,7 @@ from bayeslaw.service.planner.views import (
     posterior_view,
     shown,
 )  # fmt: skip
-from bayeslaw.space import Candidate
+from bayeslaw.space import Architecture, Candidate
 from bayeslaw.store import PlanItem, SqlStore
 from bayeslaw.study.advising import Advice, advise, needs_a_law, to_measure
 from bayeslaw.study.config import StudyConfig
@@ -34,7 +34,7 @@ _LOG = logging.getLogger("bayeslaw.planner")
 # Items that are planned ahead at most [count]: chosen by a law, by a design, by chance.
 _MOST_BY_LAW = 32
 _MOST_BY_DESIGN = 64
-_MOST_BY_CHANCE = 2000
+_MOST_BY_CHANCE = 1000
 
 
 class Desk:
@@ -56,6 +56,7 @@ class Desk:
         trouble: Why there is no new plan; None when there is one.
         advice: What was planned last; None before.
         wants_fit: Whether somebody asked for what needs a fit, though no plan does.
+        is_set_aside: Whether it is left alone, because the planner died over it.
 
     Raises:
         BayeslawError: The study's config cannot be read, or names what there is not.
@@ -74,8 +75,10 @@ class Desk:
         self.trouble: Problem | None = None
         self.advice: Advice | None = None
         self.wants_fit = False
+        self.is_set_aside = False
         self._items: list[PlanItem] = []
         self._is_low = False
+        self._measure: tuple[int, list[Architecture]] = (-1, [])
         self._plan_shown: tuple[dict[str, Any], int] = ({}, 0)
         self._planned_for: set[Candidate] = set()
         self._planned_at: tuple[Any, ...] | None = None
@@ -145,20 +148,21 @@ class Desk:
         stamp = self.stamp
         try:
             if not n_asked and self._waits_for_a_refit():
-                self._planned_at = stamp
                 self._go_on()
+                self._planned_at = stamp
                 return self.advice
             began = time.monotonic()
             beliefs = self._beliefs()
             told = time.monotonic()
             advice = advise(self.config, self.evidence, beliefs, n_runs=max(self._depth(), n_asked))
             self._seconds = {"update_s": told - began, "plan_s": time.monotonic() - told}
+            self.trouble, self.advice = None, advice
+            self._set_items(self._as_items(advice))
+            self._write()
         except Exception as error:
             self._fail(error, stamp)
             return None
-        self.trouble, self.advice, self._planned_at = None, advice, stamp
-        self._set_items(_items(advice))
-        self._write()
+        self._planned_at = stamp
         return advice
 
     def add_affordable(self, n_asked: int, max_gpu_hours: float) -> Advice:
@@ -175,7 +179,7 @@ class Desk:
             n_runs=max(self.config.plan.runs_per_round, n_asked), max_gpu_hours=max_gpu_hours,
         )  # fmt: skip
         first = 1 + max((item.rank for item in kept), default=0)
-        self._set_items([*kept, *_items(advice, first)])
+        self._set_items([*kept, *self._as_items(advice, first)])
         with self._store.changing(self.study_id) as change:
             change.replace_plan(self._items)
         return advice
@@ -192,6 +196,21 @@ class Desk:
         if not self.learner.update(self.evidence).n_untold:
             return False
         return self.learner.fit_due(self.evidence) is not None
+
+    def _as_items(self, advice: Advice, first: int = 1) -> list[PlanItem]:
+        items = []
+        for rank, suggestion in enumerate(advice.suggestions, start=first):
+            record: dict[str, Any] = {"round": advice.round_number}
+            if self.is_by_law:
+                # Kept with the run. What chance or a design chose, a thousand at once, says little.
+                record["suggestion"] = shown(suggestion)
+            candidate, cost = suggestion.candidate, suggestion.cost_gpu_hours
+            run = Run(
+                f"plan-{rank}", candidate.n_tokens, candidate.architecture,
+                purpose=advice.purpose, record=record,
+            )  # fmt: skip
+            items.append(PlanItem(rank, run, None if cost is None else cost["p50"]))
+        return items
 
     def _set_items(self, items: list[PlanItem]) -> None:
         self._items = items
@@ -230,15 +249,16 @@ class Desk:
     def set_aside(self, trouble: Problem) -> None:
         """Leave the study alone until something of it changes."""
         self.known.follow(self._store)
-        self.trouble, self._failed_at = trouble, self.stamp
+        self.trouble, self._failed_at, self.is_set_aside = trouble, self.stamp, True
         self.show_trouble()
 
     def _write(self) -> None:
         assert self.advice is not None
         at, seq, learner = self._clock(), self.known.seq, self.learner
         notes = [*learner.notes, *learner.told.notes, *self.advice.notes]
-        measure = to_measure(self.config, self.evidence.measurements)
-        plan = plan_view(self._items, self.advice, measure, notes, is_by_law=self.is_by_law)
+        if (n_timed := len(self.evidence.measurements)) != self._measure[0]:
+            self._measure = (n_timed, to_measure(self.config, self.evidence.measurements))
+        plan = plan_view(self.advice, self._measure[1], notes, is_by_law=self.is_by_law)
         views = {"plan": plan, "diagnostics": self._diagnostics()}
         posterior = (learner.place, self.known.evidence_seq)
         if learner.place is not None and posterior != self._shown:
@@ -285,23 +305,6 @@ class Desk:
             _LOG.exception("planning study %r failed", self.study_id)
         self.trouble, self._failed_at = trouble, stamp
         self.show_trouble()
-
-
-def _items(advice: Advice, first: int = 1) -> list[PlanItem]:
-    return [
-        PlanItem(
-            rank,
-            Run(
-                run_id=f"plan-{rank}",
-                n_tokens=suggestion.candidate.n_tokens,
-                architecture=suggestion.candidate.architecture,
-                purpose=advice.purpose,
-                record={"round": advice.round_number, "suggestion": shown(suggestion)},
-            ),
-            None if suggestion.cost_gpu_hours is None else suggestion.cost_gpu_hours["p50"],
-        )
-        for rank, suggestion in enumerate(advice.suggestions, start=first)
-    ]
 
 
 def _candidates(runs: Sequence[Run]) -> set[Candidate]:

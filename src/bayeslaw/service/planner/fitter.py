@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from bayeslaw.service.planner.trouble import Problem, problem
 
@@ -40,6 +40,36 @@ class Fit:
     seconds: float = 0.0
     error: Problem | None = None
     is_death: bool = False
+
+
+class Fits(Protocol):
+    """What a planner needs of whoever fits: one request at a time, taken up again when it asks."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be asked now."""
+        ...
+
+    @property
+    def asked(self) -> dict[str, Any] | None:
+        """What it is working at."""
+        ...
+
+    def warm_up(self) -> None:
+        """Make ready to be asked."""
+        ...
+
+    def ask(self, request: dict[str, Any]) -> None:
+        """Hand over a request."""
+        ...
+
+    def poll(self) -> Fit | None:
+        """Return what became of the request, once."""
+        ...
+
+    def close(self) -> None:
+        """End."""
+        ...
 
 
 class Fitter:

@@ -78,7 +78,7 @@ class Known:
             timed = self._read_new_measurements(reader)
             if told or timed or any(run.status not in OPEN for run in added):
                 self.evidence_seq = last
-                self.spent_gpu_hours = reader.spent_gpu_hours(self.study_id)
+                self.spent_gpu_hours = reader.tallies(self.study_id).spent_gpu_hours
             held = reader.runs(self.study_id, statuses=("leased", "running"))
             self.held = {entry.run.run_id for entry in held}
             self.seq = last

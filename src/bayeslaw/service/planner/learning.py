@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.models.latency import LatencySurrogate
+from bayeslaw.models.loss import Posterior
 from bayeslaw.models.loss.fit import MIN_RUNS
 from bayeslaw.models.notes import Note
 from bayeslaw.runs import Run, RunTable

@@ -8,7 +8,7 @@ from typing import Any
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.models.notes import Note
 from bayeslaw.service.planner.desk import Desk
-from bayeslaw.service.planner.fitter import Fit, Fitter
+from bayeslaw.service.planner.fitter import Fit, Fits
 from bayeslaw.service.planner.trouble import Problem, problem
 from bayeslaw.service.planner.views import finite
 from bayeslaw.store import Operation, SqlStore
@@ -43,7 +43,7 @@ class Operations:
         clock: Returns the present time [s since 1970].
     """
 
-    def __init__(self, store: SqlStore, fitter: Fitter, clock: Callable[[], float]) -> None:
+    def __init__(self, store: SqlStore, fitter: Fits, clock: Callable[[], float]) -> None:
         self._store, self._fitter, self._clock = store, fitter, clock
         self._fits: dict[str, dict[str, Any]] = {}
         self._landed: dict[str, Fit] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from bayeslaw.errors import UnavailableError
 from bayeslaw.service.planner.attempts import MOST_DEATHS, Attempts
 from bayeslaw.service.planner.desk import Desk, unreadable
-from bayeslaw.service.planner.fitter import Fitter
+from bayeslaw.service.planner.fitter import Fits, Fitter
 from bayeslaw.service.planner.operations import Operations, Refused
 from bayeslaw.service.planner.trouble import Problem, problem, problem_of
 from bayeslaw.store import Operation, SqlStore
@@ -41,11 +41,11 @@ class Planner:
         clock: Callable[[], float],
         *,
         share: tuple[int, int] = (0, 1),
-        fitter: Fitter | None = None,
+        fitter: Fits | None = None,
     ) -> None:
         self._store, self._home, self._clock = store, home, clock
         self._index, self._n = share
-        self.fitter = fitter or Fitter()
+        self.fitter: Fits = fitter or Fitter()
         self._operations = Operations(store, self.fitter, clock)
         (home / "planner").mkdir(parents=True, exist_ok=True)
         self.attempts = Attempts(home / "planner" / f"{self._index}-at-work.json")
@@ -127,10 +127,13 @@ class Planner:
             self.fitter.ask(request)
 
     def _plan(self, desk: Desk) -> None:
-        work = f"plan {desk.study_id} {desk.known.evidence_seq}"
-        if self.attempts.n_deaths(work) >= MOST_DEATHS:
-            desk.set_aside(_died(work, self.attempts.n_deaths(work)))
+        work = f"plan {desk.study_id}"
+        n_deaths = self.attempts.n_deaths(work)
+        if n_deaths >= MOST_DEATHS and not desk.is_set_aside:
+            desk.set_aside(_died(work, n_deaths))
             return
+        # One that was set aside is due again only when something of it has changed.
+        desk.is_set_aside = False
         with self.attempts.at(work):
             desk.plan()
 

@@ -52,7 +52,7 @@ class PlannerSupervisor:
         self._children = [_Child(index) for index in range(n_planners)]
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._restarts = 0
+        self._n_restarts = 0
         self._last_exit: int | None = None
 
     def start(self) -> None:
@@ -79,16 +79,22 @@ class PlannerSupervisor:
             child.process = None
 
     def state(self) -> dict[str, Any]:
-        """Return how the planners are: ``is_alive``, ``detail``, ``restarts``, ``last_exit``, ``pids``."""
+        """Return how the planners are.
+
+        Returns:
+            ``is_alive`` (all of them), ``detail``, ``pids``, ``n_alive``, ``n_restarts``,
+            ``last_exit`` (None before the first death) and ``resident_bytes`` of all together.
+        """
         alive = [c.process for c in self._children if c.process and c.process.poll() is None]
         n = len(self._children)
-        detail = f"{len(alive)} of {n} planners are alive, {self._restarts} were started again"
         return {
             "is_alive": len(alive) == n,
-            "detail": detail,
-            "restarts": self._restarts,
-            "last_exit": self._last_exit,
+            "detail": f"{len(alive)} of {n} planners are alive; {self._n_restarts} had died",
             "pids": [process.pid for process in alive],
+            "n_alive": len(alive),
+            "n_restarts": self._n_restarts,
+            "last_exit": self._last_exit,
+            "resident_bytes": sum(_resident_bytes(process.pid) for process in alive),
         }
 
     def _watch(self) -> None:
@@ -106,7 +112,7 @@ class PlannerSupervisor:
         if (code := child.process.poll()) is None:
             return
         self._last_exit, child.process = code, None
-        self._restarts += 1
+        self._n_restarts += 1
         lived_s = now - child.started_at
         child.n_deaths_in_a_row = 1 if lived_s > _WELL_AFTER_S else child.n_deaths_in_a_row + 1
         wait_s = min(_FIRST_WAIT_S * 2 ** (child.n_deaths_in_a_row - 1), _LONGEST_WAIT_S)
@@ -126,3 +132,12 @@ class PlannerSupervisor:
             env={**os.environ, STORE_VARIABLE: self._store_url},
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds [byte]; 0 where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -15,7 +15,6 @@ from bayeslaw.models.notes import Note
 from bayeslaw.search import Suggestion
 from bayeslaw.service.planner.telling import Told
 from bayeslaw.space import Architecture
-from bayeslaw.store import PlanItem
 from bayeslaw.study.advising import Advice
 
 MOST_SHOWN = 100
@@ -25,7 +24,6 @@ _LARGEST_FILE = 8_000_000
 
 
 def plan_view(
-    items: Sequence[PlanItem],
     advice: Advice,
     measure: Sequence[Architecture],
     notes: Iterable[Note],
@@ -36,9 +34,10 @@ def plan_view(
     nothing = advice.exhausted or advice.waiting
     return {
         "items": [
-            item.run.record["suggestion"] | {"rank": item.rank} for item in items[:MOST_SHOWN]
+            {"rank": rank, **shown(suggestion)}
+            for rank, suggestion in enumerate(advice.suggestions[:MOST_SHOWN], start=1)
         ],
-        "n_items": len(items),
+        "n_items": len(advice.suggestions),
         "is_by_law": is_by_law,
         "measure": [architecture.to_dict() for architecture in measure],
         "notes": [note.to_dict() for note in notes],

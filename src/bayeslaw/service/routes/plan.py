@@ -47,6 +47,7 @@ def _plan(reader: Reader, study_id: str) -> dict[str, Any]:
         "measure": said.get("measure", []),
         "notes": said.get("notes", []),
         "exhausted": said.get("exhausted"),
-        "pending": reader.tallies(study_id).get("planned", 0),
+        "waiting": said.get("waiting"),
+        "pending": reader.tallies(study_id).runs.get("planned", 0),
         "n_ready": reader.n_plan_items(study_id),
     }

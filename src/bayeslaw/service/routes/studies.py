@@ -146,11 +146,12 @@ def _check(config: StudyConfig) -> None:
 def _document(reader: Reader, study: StoredStudy) -> dict[str, Any]:
     study_id = study.study_id
     based_on = reader.view_based_on(study_id, "plan")
+    tallies = reader.tallies(study_id)
     return {
         **study_entry(study),
-        "runs": reader.tallies(study_id),
-        "spent_gpu_hours": reader.spent_gpu_hours(study_id),
-        "n_measurements": reader.n_measurements(study_id),
+        "runs": tallies.runs,
+        "spent_gpu_hours": tallies.spent_gpu_hours,
+        "n_measurements": tallies.n_measurements,
         "plan": {
             "n_ready": reader.n_plan_items(study_id),
             "based_on_seq": based_on,

@@ -22,9 +22,12 @@ from bayeslaw.service.schemas.run import run_answer
 from bayeslaw.service.schemas.suggest import Asked, Suggest, Suggested
 from bayeslaw.service.security import recheck
 from bayeslaw.service.watch import News
-from bayeslaw.store import Operation, Transaction
+from bayeslaw.store import Operation, Reader, Transaction
 
 router = lean_router("runs")
+
+# Reasons that end without anybody doing something, so worth waiting for.
+_PASSES = frozenset({"waiting-for-fit", "waiting-for-results", "budget-committed"})
 
 
 @router.post(
@@ -48,8 +51,8 @@ async def suggest(
 ) -> Response:
     """Lease runs to a worker: what it still holds, what waits, then the plan's next.
 
-    A worker that asks again gets its own runs back. Where there is nothing to do and will be
-    nothing, the list is empty and `reason` says why.
+    A worker that asks again gets its own runs back. Where there is nothing to do, the list is empty
+    and `reason` says why; a reason that passes is told when `wait_s` is over.
     """
     ends = time.monotonic() + min(body.wait_s, writing.parts.settings.max_wait_s)
     attempt = _Attempt(writing, study_id, body)
@@ -57,7 +60,7 @@ async def suggest(
         left = ends - time.monotonic()
         is_ending = attempt.is_given_up or writing.parts.watch.is_stopped
         attempt.is_last = left <= 0 or is_ending
-        response = await writing.try_answer(attempt, study_id=study_id)
+        response = await writing.try_answer(attempt, study_id=study_id, is_urgent=True)
         if response is not None:
             return response
         await attempt.wait(left)
@@ -74,6 +77,7 @@ class _Attempt:
         self._study_id = study_id
         self._body = body
         self._asked = ""
+        self._told: dict[str, Any] | None = None
         self.is_last = False
         self.is_given_up = False
 
@@ -91,7 +95,11 @@ class _Attempt:
             if runs:
                 return Reply({"runs": [run_answer(self._study_id, run) for run in runs]})
         if (reason := self._reason(transaction)) is not None:
-            return Reply({"runs": [], "reason": reason})
+            if self.is_last or reason["code"] not in _PASSES:
+                passes = reason["code"] in _PASSES or reason["code"] == "study-paused"
+                return Reply({"runs": [], "reason": {**reason, "passes": passes}})
+            self._asked, self._told = "", reason
+            return None
         operation = self._operation(transaction)
         self._asked = operation.operation_id
         if not self.is_last:
@@ -106,30 +114,38 @@ class _Attempt:
         """Wait until the planner has answered, or a run is there for one more worker."""
 
         def is_there(news: News) -> bool:
-            return self._asked not in news.pending or news.take_ready(self._study_id)
+            is_answered = bool(self._asked) and self._asked not in news.pending
+            return is_answered or news.take_ready(self._study_id)
 
         await self._parts.watch.until(is_there, timeout_s, study_id=self._study_id)
 
     def _reason(self, transaction: Transaction) -> dict[str, Any] | None:
-        """Return why there is nothing and will be nothing, where that is known."""
+        """Return why there is nothing, where that is known."""
         reader, state = transaction.reader, transaction.change(self._study_id).state
         if state != "active":
             detail = f"study {self._study_id!r} is {state}, so it hands out no runs"
             todo = "ask again once it is active" if state == "paused" else "end"
             return {"code": f"study-{state}", "detail": detail, "todo": todo}
-        if self._asked and (operation := reader.operation(self._asked)).status != "pending":
-            if operation.error is not None:
-                raise failure(operation.error)
-            if reason := (operation.result or {}).get("reason"):
-                return reason
+        return self._exhausted(reader) or self._answered(reader) or self._told
+
+    def _exhausted(self, reader: Reader) -> dict[str, Any] | None:
+        """Return why the plan is at its end, unless something was learnt since."""
         try:
             plan = reader.view(self._study_id, "plan")
         except NotFoundError:
             return None
         exhausted = plan.payload.get("exhausted")
-        if exhausted and is_current(reader, self._study_id, plan.based_on_seq):
-            return exhausted
-        return None
+        is_said = exhausted and is_current(reader, self._study_id, plan.based_on_seq)
+        return exhausted if is_said else None
+
+    def _answered(self, reader: Reader) -> dict[str, Any] | None:
+        """Return why there is nothing, as the planner answered what was asked."""
+        if not self._asked:
+            return None
+        operation = reader.operation(self._asked)
+        if operation.error is not None:
+            raise failure(operation.error)
+        return (operation.result or {}).get("reason")
 
     def _operation(self, transaction: Transaction) -> Operation:
         """Return what the planner was asked, by whoever came first."""

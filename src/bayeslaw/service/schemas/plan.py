@@ -48,6 +48,9 @@ class PlanDocument(Document):
     items: list[PlannedItem]
     measure: Annotated[list[ArchitectureBody], Field(description="Architectures worth timing.")]
     notes: list[Any]
-    exhausted: WhyNone | None
+    exhausted: Annotated[
+        WhyNone | None, Field(description="Why there will be nothing, unless something changes.")
+    ]
+    waiting: Annotated[WhyNone | None, Field(description="Why there is nothing at present.")]
     pending: Annotated[int, Field(description="Planned runs that nobody has begun.")]
     n_ready: Annotated[int, Field(description="Items that are still to be handed out.")]

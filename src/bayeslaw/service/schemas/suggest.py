@@ -35,6 +35,9 @@ class WhyNone(Document):
     code: Annotated[str, Field(description="For programs, such as `budget-spent`.")]
     detail: Annotated[str, Field(description="For people.")]
     todo: Annotated[str, Field(description="What can be done about it.")] = ""
+    passes: Annotated[
+        bool, Field(description="Whether asking again later may help; else nothing will come.")
+    ] = False
 
 
 class Suggested(Document):

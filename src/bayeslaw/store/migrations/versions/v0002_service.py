@@ -15,7 +15,6 @@ down_revision = "0001"
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _FALSE = sa.text("false")
 _IS_HELD = sa.text("holder <> ''")
-_IS_ODD = sa.text("is_superseded OR extra_gpu_hours > 0")
 
 
 def upgrade() -> None:
@@ -23,6 +22,7 @@ def upgrade() -> None:
     _add("studies", sa.Column("state", sa.String(20), nullable=False, server_default="active"))
     _add("studies", sa.Column("version", sa.Integer, nullable=False, server_default="1"))
     _add("studies", sa.Column("n_named", sa.Integer, nullable=False, server_default="0"))
+    _add("studies", sa.Column("tallies", sa.JSON, nullable=False, server_default="{}"))
     _add("runs", sa.Column("purpose", sa.String(20), nullable=False, server_default=""))
     _add("runs", sa.Column("candidate", sa.String(24), nullable=False, server_default=""))
     _add("runs", sa.Column("cost_gpu_hours", sa.Double, nullable=True))
@@ -33,24 +33,19 @@ def upgrade() -> None:
     _add("measurements", sa.Column("run_id", sa.String(200), nullable=False, server_default=""))
     _add("events", sa.Column("changes", sa.JSON, nullable=True))
     op.drop_index("ix_runs_study_status", "runs")
-    op.create_index(
-        "ix_runs_study_status",
-        "runs",
-        ["study_id", "status", "position", "purpose", "cost_gpu_hours"],
-    )
+    op.create_index("ix_runs_study_status", "runs", ["study_id", "status", "position"])
     op.create_index("ix_runs_study_candidate", "runs", ["study_id", "candidate"])
-    op.create_index(
-        "ix_runs_odd", "runs", ["study_id"], sqlite_where=_IS_ODD, postgresql_where=_IS_ODD
-    )
     for name, columns in (
         ("ix_runs_held", ["study_id", "holder"]),
         ("ix_runs_lease", ["study_id", "expires_at", "lease_seconds"]),
     ):
         op.create_index(name, "runs", columns, sqlite_where=_IS_HELD, postgresql_where=_IS_HELD)
     op.create_index("ix_events_study_run_seq", "events", ["study_id", "run_id", "seq"])
+    op.create_index("ix_events_study_kind_seq", "events", ["study_id", "kind", "seq"])
     _create_service_tables()
     _fill_runs(op.get_bind())
     _tell_all(op.get_bind())
+    _count(op.get_bind())
 
 
 def _add(table: str, column: sa.Column) -> None:
@@ -132,6 +127,7 @@ _STUDIES = sa.table(
     "studies",
     *(sa.column(name) for name in ("position", "study_id", "created_at", "state", "version")),
     sa.column("config", sa.JSON),
+    sa.column("tallies", sa.JSON),
 )
 _RUN_COLUMNS = (
     "status", "version", "holder", "leased_at", "expires_at", "lease_seconds", "n_lost", "purpose",
@@ -236,6 +232,29 @@ def _tell_all(connection: sa.Connection) -> None:
         tell("measurements", row.measurement_id, row, columns)
     for row in connection.execute(sa.select(_DOCUMENTS).order_by(_DOCUMENTS.c.position)).all():
         tell("documents", [row.name, row.version], row, ("at", "payload"))
+
+
+def _count(connection: sa.Connection) -> None:
+    """Sum every study up."""
+    runs = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.position)).all()
+    timings = connection.execute(sa.select(_MEASUREMENTS)).all()
+    for study in connection.execute(sa.select(_STUDIES)).all():
+        own = [row for row in runs if row.study_id == study.study_id]
+        timed = [row for row in timings if row.study_id == study.study_id]
+        ended = [row for row in own if row.status not in ("planned", "leased", "running")]
+        paid = [row.cost_gpu_hours or 0.0 for row in ended if row.purpose != "imported"]
+        statuses = [row.status for row in own]
+        tallies = {
+            "runs": {status: statuses.count(status) for status in sorted(set(statuses))},
+            "spent_gpu_hours": sum(paid)
+            + sum(row.extra_gpu_hours for row in own)
+            + sum(row.cost_gpu_hours for row in timed),
+            "n_superseded": sum(bool(row.is_superseded) for row in own),
+            "n_measurements": len(timed),
+        }
+        connection.execute(
+            sa.update(_STUDIES).where(_STUDIES.c.study_id == study.study_id).values(tallies=tallies)
+        )
 
 
 def _position(name: str = "position") -> sa.Column:
