@@ -48,8 +48,8 @@ def train(run: dict):
 
 while True:
     status, answer = post("runs:suggest", lease_s=LEASE_S, wait_s=30)
-    if status == 202:  # the planner is still at it
-        continue
+    if status == 202 or (status == 200 and not answer["runs"] and answer["reason"]["passes"]):
+        continue  # the planner is at it, or others' results are awaited
     if status != 200 or not answer["runs"]:
         sys.exit(answer["detail"] if status != 200 else answer["reason"]["detail"])
     run, began, renewed = answer["runs"][0], time.time(), time.time()

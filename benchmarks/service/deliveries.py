@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.store import SqlStore, replay
 from benchmarks.service.service_process import ServiceProcess
 from benchmarks.service.studies import lay_plan, study_config
 from benchmarks.service.wire import Reply, Wire, open_wire, request_bytes
-from bayeslaw.store import SqlStore, replay
 
 STUDY = "deliveries"
 _COPIES = 3
@@ -32,10 +32,7 @@ def deliver_oddly(folder: Path, *, n_runs: int, seed: int = 0) -> dict[str, Any]
     address = folder / "home" / "study.db"
     counts = wrong.pop("counts")
     with SqlStore(address) as store:
-        events = Counter(
-            (event.kind, event.run_id)
-            for event in store.events(STUDY)
-        )
+        events = Counter((event.kind, event.run_id) for event in store.events(STUDY))
         runs = store.runs(STUDY)
     ended = [entry for entry in runs if entry.run.status == "done"]
     return {

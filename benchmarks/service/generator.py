@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.errors import UnavailableError
 from benchmarks.service.crew import Crew
 from benchmarks.service.latencies import Latencies, quantiles_ms
 from benchmarks.service.readers import Readers
-from bayeslaw.errors import UnavailableError
 
 _ROOT = Path(__file__).parents[2]
 

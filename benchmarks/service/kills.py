@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import signal
@@ -12,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.store import replay
 from benchmarks.service.audit import audit, read_ledger
 from benchmarks.service.databases import database
 from benchmarks.service.service_process import ServiceProcess
 from benchmarks.service.steadfast import Steadfast
 from benchmarks.service.studies import lay_plan, study_config
 from benchmarks.service.wire import open_wire, request_bytes
-from bayeslaw.store import replay
 
 STUDY = "kills"
 # One kill in so many falls into the server's start, before it answers anybody.
@@ -152,11 +153,9 @@ def _in_session(session: int) -> bool:
 
 
 async def _repeat(
-    port: int, tokens: Sequence[str], ledger: Sequence[Mapping[str, Any]], chance: random.Random
+    port: int, tokens: list[str], ledger: Sequence[Mapping[str, Any]], chance: random.Random
 ) -> dict[str, Any]:
     """Send acknowledged writes once more: the answers must be what they were."""
-    import hashlib
-
     acknowledged = [line for line in ledger if line["status"] < 300]
     some = chance.sample(acknowledged, min(_MOST_REPEATED, len(acknowledged)))
     different: list[str] = []
@@ -168,7 +167,7 @@ async def _repeat(
             request_bytes(
                 "POST",
                 f"/v1/studies/{STUDY}/{line['where']}",
-                token=tokens[line["token"]],
+                token=tokens[int(line["token"])],
                 body=line["body"].encode(),
                 key=line["mark"],
             )
@@ -177,7 +176,9 @@ async def _repeat(
             hashlib.sha256(reply.body).hexdigest() == line["answer_sha256"]
         )
         if not same or reply.headers.get("idempotent-replayed") != "true":
-            different.append(f"{line['where']} {line['mark']}: {line['status']} then {reply.status}")
+            different.append(
+                f"{line['where']} {line['mark']}: {line['status']} then {reply.status}"
+            )
     wire.close()
     return {"n": len(some), "n_different": len(different), "first": different[:10]}
 

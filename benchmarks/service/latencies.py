@@ -60,6 +60,8 @@ def quantiles_ms(seconds: list[float]) -> dict[str, float | int]:
     shares = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
     return {"n": len(found)} | {
         # The nearest rank: no interpolation makes the tail look better than what was seen.
-        name: round(1e3 * found[max(0, math.ceil(share * len(found)) - 1)], 3) if found else math.nan
+        name: round(1e3 * found[max(0, math.ceil(share * len(found)) - 1)], 3)
+        if found
+        else math.nan
         for name, share in shares.items()
     }

@@ -11,11 +11,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.errors import UnavailableError
 from benchmarks.harness import WORK
 from benchmarks.service.service_process import ServiceProcess
 from benchmarks.service.slow_senders import difference
 from benchmarks.service.studies import lay_plan, study_config
-from bayeslaw.errors import UnavailableError
 
 PIN = "schemathesis==4.32.5"
 STUDY = "malformed"

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bayeslaw.store import replay
 from benchmarks.service.audit import audit, read_ledger
 from benchmarks.service.broken_stores import n_server_errors
 from benchmarks.service.service_process import ServiceProcess
 from benchmarks.service.steadfast import Steadfast
 from benchmarks.service.studies import lay_plan, study_config
-from bayeslaw.store import replay
 
 STUDY = "clocks"
 OFFSETS_S = (0.0, -3600.0, -3610.0, 0.0, 86_400.0, 0.0)
@@ -27,9 +27,7 @@ def set_clocks(folder: Path, *, step_s: float, seed: int = 0) -> dict[str, Any]:
     free after five seconds of real time and no sooner, whatever the clock says, but where the clock
     went ahead.
     """
-    service = ServiceProcess(
-        folder / "home", command=("-m", "benchmarks.service.clocked_server")
-    )
+    service = ServiceProcess(folder / "home", command=("-m", "benchmarks.service.clocked_server"))
     freed_s: list[dict[str, Any]] = []
     with service:
         service.make("/v1/studies", {"config": study_config(STUDY)})

@@ -88,9 +88,7 @@ class Readers:
             free.put_nowait(wire)
         latencies.add(kind, meant_at, time.perf_counter(), status)
 
-    def _path(
-        self, kind: str, chance: random.Random, run_ids: Sequence[str], last_seq: int
-    ) -> str:
+    def _path(self, kind: str, chance: random.Random, run_ids: Sequence[str], last_seq: int) -> str:
         study = f"/v1/studies/{self.study_id}"
         if kind == "GET run" and run_ids:
             return f"{study}/runs/{chance.choice(run_ids)}"

@@ -45,10 +45,11 @@ class RunningService:
         """As the administrator; it gives up after seconds."""
         return Client.local(self.home, retries=RetryPolicy(patience_s=5.0))
 
-    def study(self, n_planned: int = 0) -> RemoteStudy:
+    def study(self, n_planned: int = 0, **plan: Any) -> RemoteStudy:
         """Make a study of its own, with so many runs enqueued: r1, r2, ..."""
         config = yaml.safe_load((ROOT / "search" / "demo.yaml").read_text())
-        study = self.client.create_study({**config, "name": f"demo-{next(self.numbers)}"})
+        config |= {"name": f"demo-{next(self.numbers)}", "plan": {**config["plan"], **plan}}
+        study = self.client.create_study(config)
         planned = [
             {"run_id": f"r{i + 1}", "architecture": SHAPE, "n_tokens": 100_000 * (i + 1)}
             for i in range(n_planned)
@@ -56,6 +57,11 @@ class RunningService:
         if planned:
             study.add_runs(planned)
         return study
+
+    def stop(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(30)
 
 
 def start_service(
@@ -88,9 +94,7 @@ def running_service() -> RunningService:
     service = start_service(home)
 
     def end() -> None:
-        service.client.close()
-        service.process.terminate()
-        service.process.wait(20)
+        service.stop()
         shutil.rmtree(home)
 
     atexit.register(end)

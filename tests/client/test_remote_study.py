@@ -219,13 +219,6 @@ def test_who_has_no_token_or_a_lesser_one_is_told_so(service):
             reader.create_study({"name": "mine"})
 
 
-def test_a_space_is_checked_before_a_study_is_made_of_it(service):
-    config = service.study().get().config
-    wrong = {**config, "space": {**config["space"], "constraints": ["n_params <= 10"]}}
-    answer = service.client.validate_space(wrong)
-    assert not answer.is_valid and "no member" in answer.problems[0].detail
-
-
 def test_a_client_without_a_token_says_where_it_looked(monkeypatch, tmp_path):
     monkeypatch.delenv("BAYESLAW_TOKEN", raising=False)
     with pytest.raises(AccessError, match="BAYESLAW_TOKEN"):

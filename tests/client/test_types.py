@@ -29,7 +29,7 @@ def test_making_them_again_changes_nothing():
 
 def test_a_field_that_a_newer_service_adds_is_no_error():
     reason = types.WhyNone.model_validate({"code": "c", "detail": "d", "new": 1})
-    assert reason.model_dump() == {"code": "c", "detail": "d"}
+    assert reason.code == "c" and not hasattr(reason, "new")
 
 
 def test_the_client_loads_nothing_heavy():

@@ -59,57 +59,71 @@ def test_a_scheduler_that_is_killed_goes_on_with_the_run_it_held(tmp_path):
     assert leases == ["r1", "r2", "r2", "r3"], "r2 was handed out again, to the same worker"
 
 
-def test_the_sbatch_script_trains_tells_and_gives_back(tmp_path):
+@pytest.mark.slow
+def test_the_sbatch_script_trains_tells_stops_and_gives_back(tmp_path):
     service = running_service()
-    study = service.study(n_planned=3)
+    study = service.study(n_planned=4)
     trainer = tmp_path / "train.sh"
     trainer.write_text(
         "#!/bin/bash\nread -r run\necho step\n"
         '[[ $run == *\'"run_id": "r2"\'* ]] && exit 7\n'
-        '[[ $run == *\'"run_id": "r3"\'* ]] && exec sleep 60\n'
+        '[[ $run == *\'"run_id": "r3"\'* || $run == *\'"run_id": "r4"\'* ]] && exec sleep 60\n'
         "echo '{\"loss_nats\": 2.25}'\n"
     )
     trainer.chmod(0o755)
-    told = environment(service, tmp_path, STUDY=study.study_id, TRAIN=str(trainer))
+    told = environment(service, tmp_path, STUDY=study.study_id, TRAIN=str(trainer), LEASE_S="9")
     script = ["bash", str(ROOT / "examples" / "scheduler.sbatch")]
     with started(script, env=told) as process:
         until(lambda: study.run("r3").lease)
+        study.stop("r3", "the decision is made")  # heard by a heartbeat
+        until(lambda: study.run("r4").lease)
         process.send_signal(signal.SIGUSR1)  # as Slurm does before the time is up
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and not err, err
     assert out.splitlines() == ["r1 200", "r2 200"]
     assert [(run.status, run.n_lost) for run in study.runs()] == [
-        ("done", 0), ("abandoned", 0), ("planned", 0),
+        ("done", 0), ("abandoned", 0), ("stopped", 0), ("planned", 0),
     ]  # fmt: skip
     assert study.run("r1").loss_nats == 2.25 and "ended with 7" in study.run("r2").reason
 
 
-def test_the_schedulers_of_the_readme_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("page", "heading", "trainer"),
+    [
+        ("README.md", "## As a service", lambda shape, n_tokens: (2.0 + 1e4 / n_tokens, 0.01)),
+        ("docs/service.md", "## A worker", lambda shape, n_tokens: [(9, 3.0), (n_tokens, 2.5)]),
+    ],
+)
+def test_the_workers_on_our_pages_run(page, heading, trainer, tmp_path, monkeypatch):
     service = running_service()
     study = service.study(n_planned=2)
-    section = (ROOT / "README.md").read_text().partition("## As a service")[2]
+    section = (ROOT / page).read_text().partition(heading)[2]
     code = re.search(r"```python\n(.*?)```", section, flags=re.DOTALL).group(1)
     for name, value in environment(service, tmp_path).items():
         monkeypatch.setenv(name, value)
     code = code.replace('"demo"', repr(study.study_id)).replace("wait_s=600", "wait_s=0")
-    exec(code, {"train": lambda architecture, n_tokens: (2.0 + 1e4 / n_tokens, 0.01)})
+    exec(code, {"train": trainer, "hours": 0.01})
     assert [run.status for run in study.runs()] == ["done", "done"]
 
 
 @pytest.mark.slow
-def test_a_planner_gives_a_scheduler_its_first_runs(tmp_path):
-    service = start_service(tmp_path / "home", ["--planners", "1"])
+def test_a_scheduler_runs_what_the_planner_chooses_and_ends(tmp_path):
+    service = start_service(tmp_path, ["--planners", "1"])
     try:
-        study = service.study()
+        study = service.study(initial_runs=4, rounds=0)
         command = [sys.executable, SCHEDULER, study.study_id, "node1"]
-        with started(command, env=environment(service, tmp_path, STEP_S="0")):
-            until(lambda: study.get().runs.get("done", 0) >= 8, seconds=120)
-        done = list(study.runs(status="done"))
-        assert len({(str(run.architecture), run.n_tokens) for run in done}) == len(done)
+        told = environment(service, tmp_path, STEP_S="0.02")
+        with started(command, env=told) as first:
+            until(lambda: study.get().runs.get("done", 0) == 1, seconds=200)
+            first.send_signal(signal.SIGKILL)
+        with started(command, env=told) as second:
+            _, said = second.communicate(timeout=200)
+        assert "first set" in said
+        runs = list(study.runs())
+        assert [(run.status, run.n_lost) for run in runs] == 4 * [("done", 0)]
+        assert len({(run.architecture.model_dump_json(), run.n_tokens) for run in runs}) == 4
     finally:
-        service.client.close()
-        service.process.terminate()
-        service.process.wait(30)
+        service.stop()
 
 
 def until(is_so, seconds=30.0):

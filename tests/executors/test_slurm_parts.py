@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from bayeslaw.errors import InvalidInputError, UnavailableError
-from bayeslaw.executors import read_options
+from bayeslaw.errors import InvalidInputError, StateError, UnavailableError
+from bayeslaw.executors import LocalExecutor, read_options
 from bayeslaw.executors.slurm import SlurmExecutor, SlurmOptions
 from bayeslaw.executors.slurm.client import SlurmJob
 from bayeslaw.executors.slurm.script import NO_FOLDER, REVOKED, batch_script
@@ -120,6 +120,22 @@ def test_a_sending_that_was_given_up_never_runs(tmp_path):
     ticket = Ticket.issue(tmp_path, "b", 0)
     assert ticket.revoke()
     assert run(tmp_path, ["touch", "ran"]) == REVOKED
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_slurm_may_be_at_work_on_is_not_started_here_too(tmp_path):
+    ticket = Ticket.issue(tmp_path, "b", 0)
+    ticket.note("7")
+    (tmp_path / "slurm" / "b.open").rename(tmp_path / "slurm" / "b.used")
+    with LocalExecutor(command=["sh", "-c", "exit 3"]) as local:
+        with pytest.raises(StateError, match="Slurm was given job 'r1' as 7_0"):
+            local.submit(JOB, tmp_path)
+        (tmp_path / "slurm" / "b.exit").write_text("85")
+        handle = local.submit(JOB, tmp_path)
+        while not local.poll(handle).is_over:
+            time.sleep(0.01)
+        assert "code 3" in local.collect(handle).reason
+    assert run(tmp_path, ["touch", "ran"]) == REVOKED  # put back in the queue, it finds no ticket
     assert not (tmp_path / "ran").exists()
 
 

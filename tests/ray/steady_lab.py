@@ -31,10 +31,11 @@ if __name__ == "__main__":
     while n_steps < int(job["corpus"]):
         time.sleep(0.1)
         n_steps += 1
-        Path("checkpoint.partial").write_text(str(n_steps))
-        Path("checkpoint.partial").replace(checkpoint)
+        # Noted first: killed in between, it does that step again and misses none.
         with Path("steps.txt").open("a") as file:
             file.write(f"{n_steps}\n")
+        Path("checkpoint.partial").write_text(str(n_steps))
+        Path("checkpoint.partial").replace(checkpoint)
     child.kill()
     child.wait()
     answer = {key: job[key] for key in ("schema", "run_id", "kind")}

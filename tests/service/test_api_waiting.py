@@ -87,14 +87,34 @@ def test_a_worker_is_told_when_there_will_be_nothing(client, study, planner):
     timer = later(lambda: planner(result={"n_ready": 0, "reason": reason}))
     answer = client.post(SUGGEST, json={"worker_id": "w", "wait_s": 20})
     timer.join()
-    assert (answer.status_code, answer.json()) == (200, {"runs": [], "reason": reason})
+    told = {**reason, "passes": False}
+    assert (answer.status_code, answer.json()) == (200, {"runs": [], "reason": told})
+
+
+def test_a_reason_that_passes_is_waited_out(client, study, plan, planner):
+    reason = {"code": "waiting-for-results", "detail": "2 of 8 first runs are done", "todo": ""}
+
+    def answer():
+        planner(result={"n_ready": 0, "reason": reason})
+        later(lambda: plan(1), 0.3)
+
+    timer = later(answer)
+    answer = client.post(SUGGEST, json={"worker_id": "w", "wait_s": 20})
+    timer.join()
+    assert len(answer.json()["runs"]) == 1
+    timer = later(lambda: planner(result={"n_ready": 0, "reason": reason}))
+    answer = client.post(SUGGEST, json={"worker_id": "x", "wait_s": 0.6})
+    timer.join()
+    told = {**reason, "passes": True}
+    assert (answer.status_code, answer.json()) == (200, {"runs": [], "reason": told})
 
 
 def test_a_plan_that_is_at_its_end_says_so_until_something_is_learnt(client, study, store, clock):
     reason = {"code": "budget-spent", "detail": "all of it"}
     with store.changing("tiny") as change:
         change.put_view("plan", {"exhausted": reason}, based_on_seq=store.last_seq(), at=clock())
-    assert client.post(SUGGEST, json={"worker_id": "w"}).json()["reason"] == reason
+    told = client.post(SUGGEST, json={"worker_id": "w"}).json()["reason"]
+    assert told == {**reason, "passes": False}
     done = {"columns": {"n_params": 1e6}, "n_tokens": 5, "status": "done", "loss_nats": 3.0}
     assert client.post(f"{study}/runs", json={"runs": [done]}).status_code == 201
     assert client.post(SUGGEST, json={"worker_id": "w"}).status_code == 202
@@ -158,7 +178,7 @@ def test_hundreds_that_wait_cost_one_look_at_a_time(store, clock, token, client,
 
     (looks, written), answers = asyncio.run(run())
     assert 1 <= looks <= 15
-    assert written == 0
+    assert written <= 2  # housekeeping takes its turns
     runs = [answer.json()["runs"][0]["run_id"] for answer in answers]
     assert len(set(runs)) == 100
 

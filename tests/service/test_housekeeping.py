@@ -7,7 +7,7 @@ from bayeslaw.runs import Run
 from bayeslaw.service.app import create_app
 from bayeslaw.service.housekeeping import Housekeeping
 from bayeslaw.space import Architecture
-from bayeslaw.store import Answer, SqlStore, SteadyClock
+from bayeslaw.store import Answer, SteadyClock
 from bayeslaw.study.state import StudyState
 
 pytestmark = pytest.mark.anyio
@@ -19,12 +19,6 @@ SMALL = Architecture(
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@pytest.fixture
-def store(tmp_path):
-    with SqlStore(tmp_path / "study.db") as store:
-        yield store
 
 
 class Elapsed:

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.service.limits import TokenBuckets
@@ -30,6 +30,7 @@ def test_waiting_as_long_as_told_is_enough():
     assert buckets.take("a") == 0.0
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.sampled_from("abc")), max_size=200))
 def test_nobody_gets_more_than_the_burst_and_what_flowed_in(requests):
     elapsed = Elapsed()

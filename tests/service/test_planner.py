@@ -1,23 +1,9 @@
 """The planner in this process: plans, operations, and what is wrong with one study."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-from bayeslaw.errors import NotFoundError
-from bayeslaw.runs import Run
-from bayeslaw.service.planner.attempts import Attempts
-from bayeslaw.service.planner.known import Known
-from bayeslaw.service.planner.planner import Planner
-from bayeslaw.space import Architecture, Candidate
-from bayeslaw.store import Operation, SqlStore
-from bayeslaw.study import planning
-
-sys.path.append(str(Path(__file__).parent))
-
-from planner_world import (
+from tests.service.planner_world import (
     FitterHere,
     begin,
     config_of,
@@ -27,6 +13,15 @@ from planner_world import (
     timing_of,
     work,
 )
+
+from bayeslaw.errors import NotFoundError
+from bayeslaw.runs import Run
+from bayeslaw.service.planner.attempts import Attempts
+from bayeslaw.service.planner.known import Known
+from bayeslaw.service.planner.planner import Planner
+from bayeslaw.space import Architecture, Candidate
+from bayeslaw.store import Operation, SqlStore
+from bayeslaw.study import planning
 
 
 @pytest.fixture
@@ -228,23 +223,28 @@ def test_what_cannot_be_answered_fails_with_what_to_do(store, plan_with, kind, r
 
 
 def test_what_kills_the_planner_twice_is_left_alone(store, plan_with, tmp_path):
-    begin(store)
+    state = begin(store)
     asked = ask(store, "plan")
     begin(store, "other")
     well = ask(store, "plan", "other")
     path = tmp_path / "planner" / "0-at-work.json"
     path.parent.mkdir()
     deaths = []  # a process that dies inside the block never leaves it
-    for work in (f"operation {asked}", f"operation {asked}", "plan small 1", "plan small 1"):
-        deaths.append(Attempts(path).at(work))
+    for at in (f"operation {asked}", f"operation {asked}", "plan small", "plan small"):
+        deaths.append(Attempts(path).at(at))
         deaths[-1].__enter__()
-    settle(plan_with())
+    planner = plan_with()
+    settle(planner)
     assert store.operation(asked).error["code"] == "planner-died"
     assert store.operation(well).status == "done"
     assert store.view("small", "diagnostics").payload["planner"]["last_error"]["code"] == (
         "planner-died"
     )
-    assert len(planned(store, "other")) == 4
+    assert len(planned(store, "other")) == 4 and planned(store) == []
+    begin_again = history(config_of().training_space.sample(1))
+    state.add_runs(begin_again)
+    settle(planner)
+    assert len(planned(store)) == 3
 
 
 def test_a_closed_study_is_planned_for_no_more(store, plan_with):
@@ -294,6 +294,12 @@ def test_a_law_takes_over_is_updated_and_fitted_again(store, plan_with):
     assert recommended["chosen"]["architecture"]["vocab_size"] == 256
     assert recommended["n_runs"] == 11 and recommended["methods"] == {"chinchilla": "laplace"}
     assert store.view("small", "recommendation").payload == recommended
+
+    asked = ask(store, "fit", method="nuts")
+    settle(planner)
+    fitted = store.operation(asked).result
+    assert (fitted["methods"], fitted["n_runs"]) == ({"chinchilla": "nuts"}, 11)
+    assert store.view("small", "diagnostics").payload["laws"]["chinchilla"]["max_rhat"] < 1.1
 
     planner.desks["small"].plan(1)
     found, anew = planned(store), plan_with()

@@ -22,12 +22,6 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture
-def store(tmp_path):
-    with SqlStore(tmp_path / "study.db") as store:
-        yield store
-
-
 class World:
     """A guarded application that says who calls, its clock, and what it was asked to do."""
 
@@ -152,7 +146,7 @@ async def test_a_token_revoked_by_another_process_is_out_when_trust_ends(store, 
     world = World(store, trust_s=0.2)
     token, secret = world.made()
     assert (await world.ask(secret))[0] == 200
-    with SqlStore(tmp_path / "study.db") as other:
+    with SqlStore(tmp_path / "store.db") as other:
         revoke_token(other, token.token_id, at=world.now)
     began = time.monotonic()
     while (await world.ask(secret))[0] == 200:

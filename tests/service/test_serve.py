@@ -1,6 +1,8 @@
 import contextlib
+import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -22,6 +24,13 @@ SHAPE = {
     "n_layers": 2, "d_model": 64, "n_heads": 4, "n_kv_heads": 4, "head_dim": 16, "d_ff": 160,
     "vocab_size": 256, "tied_embeddings": True,
 }  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path, empty_store):
+    """A home whose store has been made; that takes longer than the rest of a start."""
+    shutil.copy(empty_store, tmp_path / "study.db")
+    return tmp_path
 
 
 def serve_while(home, use, **options):
@@ -77,20 +86,20 @@ def test_the_first_start_makes_a_token_for_the_owner_alone_and_the_second_none(t
     serve_while(home, use)
 
 
-def test_one_home_has_one_server(tmp_path):
+def test_one_home_has_one_server(home):
     def use(address):
         with pytest.raises(StateError, match=rf"another process \(pid {os.getpid()}\)"):
-            refused(tmp_path)
+            refused(home)
 
-    serve_while(tmp_path, use)
+    serve_while(home, use)
 
 
-def test_a_port_that_is_taken_is_said_so(tmp_path):
+def test_a_port_that_is_taken_is_said_so(home):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(StateError, match=f"port {port} on 127.0.0.1 is taken"):
-            refused(tmp_path, port=port)
-    assert not (tmp_path / "address").exists()
+            refused(home, port=port)
+    assert not (home / "address").exists()
 
 
 @pytest.mark.parametrize(
@@ -104,25 +113,25 @@ def test_a_port_that_is_taken_is_said_so(tmp_path):
         ({"store_url": "postgresql://u@127.0.0.1:9/x"}, UnavailableError, "cannot use the store"),
     ],
 )
-def test_what_cannot_be_served_is_said_so(tmp_path, options, kind, message):
+def test_what_cannot_be_served_is_said_so(home, options, kind, message):
     with pytest.raises(kind, match=message):
-        refused(tmp_path, **options)
+        refused(home, **options)
 
 
-def test_others_can_connect_only_once_somebody_has_made_a_token(tmp_path):
+def test_others_can_connect_only_once_somebody_has_made_a_token(home):
     for host in ("0.0.0.0", "::", "192.0.2.1"):
         with pytest.raises(StateError, match="bayeslaw token create"):
-            refused(tmp_path, host=host)
-    assert not (tmp_path / "admin.token").exists()
-    serve_while(tmp_path, lambda address: None)  # the token of the first start is not enough
+            refused(home, host=host)
+    assert not (home / "admin.token").exists()
+    serve_while(home, lambda address: None)  # the token of the first start is not enough
     with pytest.raises(StateError, match="bayeslaw token create"):
-        refused(tmp_path, host="0.0.0.0")
-    with SqlStore(tmp_path / "study.db") as store:
+        refused(home, host="0.0.0.0")
+    with SqlStore(home / "study.db") as store:
         create_token(store, "old", ["read"], at=time.time() - 10, expires_at=time.time() - 5)
         revoked, _ = create_token(store, "revoked", ["read"], at=time.time())
         revoke_token(store, revoked.token_id, at=time.time())
         with pytest.raises(StateError, match="bayeslaw token create"):
-            refused(tmp_path, host="0.0.0.0")
+            refused(home, host="0.0.0.0")
         create_token(store, "scheduler", ["plan"], at=time.time())
 
     def use(address):
@@ -131,20 +140,20 @@ def test_others_can_connect_only_once_somebody_has_made_a_token(tmp_path):
         answer = httpx.get(f"http://127.0.0.1:{port}/healthz", headers={"Host": "x.example"})
         assert answer.status_code == 200
 
-    serve_while(tmp_path, use, host="0.0.0.0")
+    serve_while(home, use, host="0.0.0.0")
 
 
-def test_on_this_machine_only_its_own_names_are_answered(tmp_path):
+def test_on_this_machine_only_its_own_names_are_answered(home):
     def use(address):
         for host, status in (("localhost", 200), ("x.example", 421), ("planner.example:1", 200)):
             assert httpx.get(f"{address}/healthz", headers={"Host": host}).status_code == status
 
-    serve_while(tmp_path, use, allowed_hosts=["planner.example"])
+    serve_while(home, use, allowed_hosts=["planner.example"])
 
 
-def test_the_end_waits_for_running_requests_and_wakes_who_waits(tmp_path):
+def test_the_end_waits_for_running_requests_and_wakes_who_waits(home):
     def use(address):
-        with client_of(address, tmp_path) as client:
+        with client_of(address, home) as client:
             study = {"config": _config()}
             assert client.post("/v1/studies", json=study).status_code == 201
             run = {"run_id": "r1", "architecture": SHAPE, "n_tokens": 1000, "status": "planned"}
@@ -152,7 +161,7 @@ def test_the_end_waits_for_running_requests_and_wakes_who_waits(tmp_path):
             assert suggest(client, "w1").json()["runs"][0]["run_id"] == "r1"
 
         def wait():
-            with client_of(address, tmp_path) as waiting:
+            with client_of(address, home) as waiting:
                 answers.append(suggest(waiting, "w2", wait_s=30))
 
         waiter = threading.Thread(target=wait)
@@ -165,17 +174,52 @@ def test_the_end_waits_for_running_requests_and_wakes_who_waits(tmp_path):
         return client.post("/v1/studies/s/runs:suggest", json=body)
 
     answers, waiters = [], []
-    serve_while(tmp_path, use)
+    serve_while(home, use)
     ended = time.monotonic()
     waiters[0].join(10)
     assert time.monotonic() - ended < 9  # not the 30 s it wanted to wait
     assert answers[0].status_code in (200, 202, 503), answers[0].text
-    with SqlStore(tmp_path / "study.db") as store:
+    with SqlStore(home / "study.db") as store:
         assert store.run("s", "r1").holder == "w1"
 
 
-def test_who_dawdles_is_dropped_and_nobody_else_notices(tmp_path):
-    settings = Settings(header_timeout_s=0.5, body_timeout_s=0.5, max_connections=150)
+def test_all_that_was_acknowledged_is_there_after_an_end_under_load(home):
+    known, threads = [], []
+
+    def write(address, worker):
+        with client_of(address, home) as client:
+            for i in itertools.count():
+                run = {"run_id": f"{worker}-{i}", "architecture": SHAPE, "n_tokens": 1000 + i}
+                body = {"runs": [{**run, "status": "planned"}]}
+                try:
+                    answer = client.post("/v1/studies/s/runs", json=body)
+                except httpx.TransportError:
+                    return
+                if answer.status_code == 201:
+                    known.append(run["run_id"])
+                else:  # told to end
+                    assert answer.status_code == 503, answer.text
+
+    def use(address):
+        with client_of(address, home) as client:
+            assert client.post("/v1/studies", json={"config": _config()}).status_code == 201
+        for worker in "abcd":
+            threads.append(threading.Thread(target=write, args=(address, worker)))
+            threads[-1].start()
+        while len(known) < 50:
+            time.sleep(0.01)
+
+    serve_while(home, use)
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    with SqlStore(home / "study.db") as store:
+        kept = {entry.run.run_id for entry in store.runs("s")}
+    assert len(known) >= 50 and set(known) <= kept
+
+
+def test_who_dawdles_is_dropped_and_nobody_else_notices(home):
+    settings = Settings(header_timeout_s=60, max_connections=150)
 
     def use(address):
         host, port = address.removeprefix("http://").split(":")
@@ -185,7 +229,7 @@ def test_who_dawdles_is_dropped_and_nobody_else_notices(tmp_path):
                 slow = socket.create_connection((host, int(port)))
                 stack.enter_context(slow)
                 slow.sendall(starts[i % 3])
-            with client_of(address, tmp_path) as client:
+            with client_of(address, home) as client:
                 waits_s = []
                 for _ in range(50):
                     began = time.monotonic()
@@ -198,10 +242,10 @@ def test_who_dawdles_is_dropped_and_nobody_else_notices(tmp_path):
         ]
         assert float(evicted.split()[1]) >= 150
 
-    serve_while(tmp_path, use, settings=settings)
+    serve_while(home, use, settings=settings)
 
 
-def test_large_bodies_are_refused_and_the_refusal_arrives(tmp_path):
+def test_large_bodies_are_refused_and_the_refusal_arrives(home):
     large = b"[" * 10_000_000
 
     def parts():
@@ -212,7 +256,7 @@ def test_large_bodies_are_refused_and_the_refusal_arrives(tmp_path):
         for content, status in ((large, 401), (parts(), 401)):
             assert httpx.post(f"{address}/v1/studies", content=content).status_code == status
         json = {"Content-Type": "application/json"}
-        with client_of(address, tmp_path) as client:
+        with client_of(address, home) as client:
             for path in ("/v1/studies", "/v1/studies/s/runs:suggest"):
                 for content in (large, parts()):
                     answer = client.post(path, content=content, headers=json)
@@ -222,7 +266,7 @@ def test_large_bodies_are_refused_and_the_refusal_arrives(tmp_path):
             answer = client.post("/v1/studies/s/runs", content=large + large, headers=json)
             assert answer.status_code == 413
 
-    serve_while(tmp_path, use)
+    serve_while(home, use)
 
 
 @contextlib.contextmanager
@@ -274,6 +318,15 @@ def test_the_command_ends_in_good_order_and_leaves_no_secret_behind(tmp_path):
         process.wait()
     with command(home, log) as (process, client):  # the kernel has let go of the lock
         assert len(client.get("/v1/studies").json()["studies"]) == 1
+
+
+def test_a_missing_package_is_named_with_what_to_install(tmp_path, monkeypatch):
+    from bayeslaw.cli.commands.serve import serve as command
+
+    monkeypatch.delitem(sys.modules, "bayeslaw.service.serve")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(UnavailableError, match=r"'uvicorn'.*install 'bayeslaw\[service\]'"):
+        command(tmp_path)
 
 
 def test_help_loads_nothing_heavy():

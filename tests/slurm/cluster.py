@@ -210,7 +210,8 @@ class LoopbackCluster:
     def _start(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                command,
+                # They end with us, however we end.
+                ["setpriv", "--pdeathsig", "TERM", *command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,10 +1,9 @@
 """What a study should run next, whatever was known in which order."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from tests.service.planner_world import config_of, history, timing_of
 
 from bayeslaw.errors import InvalidInputError
 from bayeslaw.runs import Run
@@ -14,10 +13,6 @@ from bayeslaw.study import planning
 from bayeslaw.study.advising import advise, to_measure
 from bayeslaw.study.asking import as_can_be_asked, learn_cost, learn_latency, recommend_for
 from bayeslaw.study.evidence import Evidence, first_runs_wanted, may_learn
-
-sys.path.append(str(Path(__file__).parents[1] / "service"))
-
-from planner_world import config_of, history, timing_of
 
 
 def candidates(advice):

@@ -5,16 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from bayeslaw.cli.output import print_table
 from bayeslaw.errors import UnavailableError
 from benchmarks.harness import WORK, circumstances
 from benchmarks.service.peers import OURS, PEERS, Load, race
 
-_HEADERS = (
-    "contestant", "completes/s", "last quarter", "suggest p50 ms", "p99 ms", "errors",
-    "server MB", "server CPU", "load CPU",
-)  # fmt: skip
+_SHOWN = {
+    "name": "contestant",
+    "completes_per_s": "completes/s",
+    "last_quarter_per_s": "last quarter",
+    "completes_per_server_cpu_s": "per CPU second of server",
+    "suggest_p50_ms": "suggest p50 ms",
+    "suggest_p99_ms": "p99 ms",
+    "n_errors": "errors",
+    "server_rss_mb": "server MB",
+    "load_cpu_share": "load CPU",
+}
 
 
 def main() -> None:
@@ -35,15 +43,16 @@ def main() -> None:
         except UnavailableError as error:
             found = {"name": peer.name, "storage": peer.storage, "unavailable": str(error)}
         results.append(found)
-        keys = (
-            "name", "completes_per_s", "last_quarter_per_s", "suggest_p50_ms", "suggest_p99_ms",
-            "n_errors", "server_rss_mb", "server_cpu_share", "load_cpu_share",
-        )  # fmt: skip
-        rows.append([found.get(key, "-") for key in keys])
+        rows.append([_shown(found, key) for key in _SHOWN])
         content = {"circumstances": circumstances(), "peers": results}
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(content, indent=2) + "\n")
-    print_table("peers", _HEADERS, rows)
+    print_table("planning services", list(_SHOWN.values()), rows)
+
+
+def _shown(found: dict[str, Any], key: str) -> Any:
+    value = found.get(key, "-")
+    return str(round(value)) if key.endswith("_ms") and isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ class Contestant(Protocol):
         ...
 
     @property
+    def is_durable(self) -> bool:
+        """Whether what it acknowledged outlives its process."""
+        ...
+
+    @property
     def loop(self) -> Path:
         """A Python file, run by `python`, with a class ``Loop``.
 

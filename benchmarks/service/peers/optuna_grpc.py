@@ -43,6 +43,11 @@ class OptunaGrpc:
         return f"optuna-grpc-{self.storage}"
 
     @property
+    def is_durable(self) -> bool:
+        """Whether what it acknowledged outlives its process."""
+        return True
+
+    @property
     def loop(self) -> Path:
         """Drives it."""
         return _HERE / "optuna_loop.py"

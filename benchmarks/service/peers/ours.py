@@ -38,6 +38,11 @@ class OurService:
         return f"bayeslaw-{self.storage}"
 
     @property
+    def is_durable(self) -> bool:
+        """Whether what it acknowledged outlives its process."""
+        return True
+
+    @property
     def loop(self) -> Path:
         """Drives it."""
         return _HERE / "our_loop.py"

@@ -34,9 +34,9 @@ def race(contestant: Contestant, folder: Path, load: Load | None = None) -> dict
         ``completes_per_s``; ``first_quarter_per_s`` and ``last_quarter_per_s``, which tell whether
         that lasts; ``suggest_p50_ms``, ``suggest_p99_ms``; ``n_errors`` with the commonest
         ``errors``; ``n_acknowledged`` beside ``n_stored`` (all that was completed, warm-up
-        included); ``server_rss_mb`` (peak); processor time of server, database and load;
-        ``completes_per_server_cpu_s`` (database included), in which the client has no part; and
-        the circumstances.
+        included); ``server_rss_mb`` (peak); the shares of a core that server, database and load
+        used; ``completes_per_server_cpu_s`` (database included), in which no client has a part;
+        whether what was acknowledged outlives the server; and the circumstances.
 
     Raises:
         UnavailableError: It cannot be installed, did not start, or the load failed.
@@ -54,6 +54,7 @@ def race(contestant: Contestant, folder: Path, load: Load | None = None) -> dict
     return {
         "name": contestant.name,
         "storage": contestant.storage,
+        "is_durable": contestant.is_durable,
         "versions": versions,
         "workers": load.n_workers,
         "load_processes": load.n_processes,
@@ -101,8 +102,11 @@ class _Crowd:
             self._hear(process, "worked", wait_s=120)
         self._tell(self.processes[-1], "count")
         n_stored = int(self._hear(self.processes[-1], "", wait_s=300))
-        return _summary(self.outs, self.load.seconds) | {
+        summary = _summary(self.outs, self.load.seconds)
+        done = summary["completes_per_s"] * self.load.seconds
+        return summary | {
             "n_stored": n_stored,
+            "completes_per_server_cpu_s": round(done / (used[0] + used[1]), 1),
             "server_rss_mb": round(memory, 1),
             "server_cpu_share": round(used[0] / wall, 3),
             "database_cpu_share": round(used[1] / wall, 3),

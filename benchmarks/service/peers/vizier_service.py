@@ -46,6 +46,11 @@ class VizierService:
         return f"vizier-{self.storage}"
 
     @property
+    def is_durable(self) -> bool:
+        """Whether what it acknowledged outlives its process."""
+        return self.storage == "sql"
+
+    @property
     def loop(self) -> Path:
         """Drives it."""
         return _HERE / "vizier_loop.py"

@@ -16,6 +16,7 @@ from bayeslaw.client.leased_runs import LeasedRuns
 from bayeslaw.client.message import Message
 from bayeslaw.client.operations import LONGEST_WAIT_S, wait_for_operation
 from bayeslaw.client.pages import pages
+from bayeslaw.client.retrying import retry_after_s
 from bayeslaw.client.transport import Transport
 from bayeslaw.errors import UnavailableError
 
@@ -67,10 +68,10 @@ class RemoteStudy:
             max_gpu_hours: What one run may take [h].
             device: Where it would be trained.
             lease_s: Without a heartbeat for so long the runs are handed to others [s].
-            wait_s: How long to wait while the planner works out what is next [s].
+            wait_s: How long to wait for the planner, or for others' results [s].
 
         Returns:
-            A sequence of runs; its ``reason`` says why there are fewer than asked for.
+            A sequence of runs; when it is empty, its ``reason`` says why, and whether that passes.
         """
         body: dict[str, Any] = {
             "worker_id": worker_id, "count": count, "lease_s": lease_s, "device": device,
@@ -85,17 +86,11 @@ class RemoteStudy:
                 body={**body, "wait_s": asked_s},
                 wait_s=asked_s,
             )
-            if answer.status_code == 200:
-                told = types.Suggested.read(answer.content)
-                return LeasedRuns(tuple(told.runs), told.reason)
-            asked = types.Asked.read(answer.content).operation
-            if (left_s := deadline - time.monotonic()) <= 0:
-                detail = f"operation {asked.operation_id} works out what is next; ask again"
-                return LeasedRuns(reason=types.WhyNone(code="planning", detail=detail))
-            # Once the planner is through, asking again hands out what it found.
-            found = wait_for_operation(self._transport, asked.operation_id, left_s)
-            if found.result is not None and (reason := found.result.get("reason")):
-                return LeasedRuns(reason=types.WhyNone.model_validate(reason))
+            found = LeasedRuns.of_answer(answer.status_code, answer.content)
+            left_s = deadline - time.monotonic()
+            if found or left_s <= 0 or (found.reason is not None and not found.reason.passes):
+                return found
+            time.sleep(min(left_s, retry_after_s(answer.headers.get("Retry-After"))))
 
     @contextmanager
     def working(
@@ -109,7 +104,7 @@ class RemoteStudy:
     ) -> Iterator[HeldRun | None]:
         """Lease a run, as `suggest` does, and keep it by heartbeats while the block runs.
 
-        The block gets None when there is nothing to do. It ends the run by ``complete``, ``fail``,
+        The block gets None when there is nothing to do within ``wait_s``. It ends the run by ``complete``, ``fail``,
         ``abandon`` or ``requeue``. If it leaves without, the run is given up: requeued, uncounted,
         when the worker was told to end (KeyboardInterrupt, SystemExit), else abandoned with the
         error as the reason, so that a broken script does not take the same run for ever.

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 # ruff: noqa
 
-DESCRIBED_BY = "0e2d48301109a4bfacbcb93c34c92d096fb11b0188144cfb35dfeca9ad598090"
+DESCRIBED_BY = "8e5fb2a5707dbfa2e141a9226837b4d2bb4ebfd1ba2b2913ca8c800e134b2150"
 """SHA-256 of the schemas that these types were made from."""
 
 from bayeslaw.client.message import Message
 from typing import Any, Literal
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, RootModel
 
 
 class Abandon(Message):
     """Nobody knows what became of it; nothing is learnt, and a late result is still accepted."""
 
-    cost_gpu_hours: float = 0.0
-    """Device-hours [h]."""
+    worker_id: str | None = None
+    """Who says so; whoever it is, when left out."""
 
     reason: str
     """For people, kept with the run."""
 
-    worker_id: str | None = None
-    """Who says so; whoever it is, when left out."""
+    cost_gpu_hours: float = 0.0
+    """Device-hours [h]."""
 
 
 class Alive(Message):
@@ -37,15 +37,11 @@ class Alive(Message):
 class ArchitectureBody(Message):
     """One decoder-only transformer; see `bayeslaw.space.Architecture`."""
 
-    d_ff: int
-    """Width of the MLP."""
+    n_layers: int
+    """Blocks."""
 
     d_model: int
     """Width of the residual stream."""
-
-    gated_mlp: bool = True
-    head_dim: int
-    """Width of a head."""
 
     n_heads: int
     """Query heads a layer."""
@@ -53,27 +49,33 @@ class ArchitectureBody(Message):
     n_kv_heads: int
     """Key and value heads a layer; divides n_heads."""
 
-    n_layers: int
-    """Blocks."""
+    head_dim: int
+    """Width of a head."""
 
-    post_norm: bool = False
-    qk_norm: bool = False
-    tied_embeddings: bool = False
+    d_ff: int
+    """Width of the MLP."""
+
     vocab_size: int
     """Rows of the embedding."""
+
+    tied_embeddings: bool = False
+    gated_mlp: bool = True
+    qk_norm: bool = False
+    post_norm: bool = False
 
 
 class EventDocument(Message):
     """One thing that happened; events are only ever added."""
 
+    seq: int
+    """Rises; where to read on."""
+
+    kind: str
     at: str
     """RFC 3339, UTC."""
 
-    kind: str
-    payload: dict[str, Any]
     run_id: str | None
-    seq: int
-    """Rises; where to read on."""
+    payload: dict[str, Any]
 
 
 class EventPage(Message):
@@ -106,26 +108,30 @@ class ExecutorSection(Message):
 class Fail(Message):
     """Training failed: diverged, did not fit. The planner learns from it."""
 
-    cost_gpu_hours: float = 0.0
-    """Device-hours [h]."""
+    worker_id: str | None = None
+    """Who says so; whoever it is, when left out."""
 
     reason: str
     """For people, kept with the run."""
 
-    worker_id: str | None = None
-    """Who says so; whoever it is, when left out."""
+    cost_gpu_hours: float = 0.0
+    """Device-hours [h]."""
 
 
 class Fault(Message):
     """One thing that is wrong with a request."""
 
-    detail: str
     pointer: str
     """A JSON pointer into the body, or `query:`, `path:`, `header:`."""
+
+    detail: str
 
 
 class Heartbeat(Message):
     """A sign of life."""
+
+    worker_id: str
+    """The worker's own name, the same whenever it asks; 1 to 200 characters."""
 
     lease_s: float = 300.0
     """How long the lease lasts from now [s]."""
@@ -133,26 +139,52 @@ class Heartbeat(Message):
     progress: dict[str, Any] | None = None
     """Kept with the event, such as the step."""
 
-    worker_id: str
-    """The worker's own name, the same whenever it asks; 1 to 200 characters."""
+
+class Interval(Message):
+    """Where a figure lies, 5 % below and 5 % above left out; null where that is not finite."""
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    p05: float | None
+    p50: float | None
+    p95: float | None
+
+
+class LawPosterior(Message):
+    """One law as it was fitted."""
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    law: str
+    method: str = ""
+    """`nuts` or `laplace`."""
+
+    weight: float | None = None
+    """Its share in predictions."""
+
+    coefficients: dict[str, Interval] = Field({}, validate_default=True)
+    diagnostics: dict[str, Any] = {}
 
 
 class Lease(Message):
     """Who works on a run, and until when."""
 
-    expires_at: str | None
-    leased_at: str | None
     worker_id: str
     """The worker's own name, the same whenever it asks; 1 to 200 characters."""
+
+    leased_at: str | None
+    expires_at: str | None
 
 
 class MeasurementDocument(Message):
     """A measurement as it is kept."""
 
-    cost_gpu_hours: float
-    measurement: dict[str, Any]
     measurement_id: str
     run_id: str | None
+    measurement: dict[str, Any]
+    cost_gpu_hours: float
 
 
 class MeasurementNames(Message):
@@ -172,35 +204,35 @@ class MeasurementPage(Message):
 class MemberCount(Message):
     """How many members meet all constraints."""
 
-    estimate: float
+    low: float
+    """Certainly members."""
+
     high: float
     """Not ruled out."""
 
-    low: float
-    """Certainly members."""
+    estimate: float
 
 
 class NewRun(Message):
     """A run to be done, or one that was done elsewhere."""
 
+    run_id: str | None = None
+    status: Literal["planned", "done"] = "planned"
+    n_tokens: int
+    """Training tokens of the whole schedule."""
+
     architecture: ArchitectureBody | None = None
     columns: dict[str, float] | None = None
     """For a run whose shape is not known: columns of a run table, such as `n_params`."""
 
-    cost_gpu_hours: float | None = None
-    loss_nats: float | None = None
-    loss_stderr: float | None = None
-    n_tokens: int
-    """Training tokens of the whole schedule."""
-
     purpose: str = "enqueued"
     """Of a planned run; a done one is `imported`."""
 
+    loss_nats: float | None = None
+    loss_stderr: float | None = None
+    cost_gpu_hours: float | None = None
     record: dict[str, Any] | None = None
     """Any JSON object worth keeping."""
-
-    run_id: str | None = None
-    status: Literal["planned", "done"] = "planned"
 
 
 class NewRuns(Message):
@@ -212,26 +244,25 @@ class NewRuns(Message):
 class OperationDocument(Message):
     """Something that was asked for."""
 
+    operation_id: str
+    kind: Literal["suggest", "recommend", "plan", "fit"]
+    study_id: str
+    status: Literal["pending", "done", "failed"]
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
     created_at: str
     """RFC 3339, UTC."""
 
-    error: dict[str, Any] | None
     finished_at: str | None
-    kind: Literal["suggest", "recommend", "plan", "fit"]
-    operation_id: str
-    request: dict[str, Any]
-    result: dict[str, Any] | None
-    status: Literal["pending", "done", "failed"]
-    study_id: str
 
 
 class OperationPage(Message):
     """Some operations of a study, oldest first."""
 
+    operations: list[OperationDocument]
     next_page_token: str
     """Where the next page begins; empty when there is none yet."""
-
-    operations: list[OperationDocument]
 
 
 class PlanSection(Message):
@@ -253,21 +284,24 @@ class PlanSection(Message):
         laws: Names in `bayeslaw.models.loss.LAWS`.
     """
 
-    acquisition: str = "target_lookahead"
-    budget_gpu_hours: float
-    fixed: dict[str, int] | None = None
-    goal: Literal["choice", "front", "error"] = "choice"
     initial_runs: int = 8
-    laws: list[str] = ["conditional_multiplicative"]
-    max_gpu_hours: float | None = None
-    measured: int = 16
-    pool: int = 512
     rounds: int = 3
     runs_per_round: int = 2
+    measured: int = 16
+    pool: int = 512
+    budget_gpu_hours: float
+    max_gpu_hours: float | None = None
+    fixed: dict[str, int] | None = None
+    acquisition: str = "target_lookahead"
+    goal: Literal["choice", "front", "error"] = "choice"
+    laws: list[str] = ["conditional_multiplicative"]
 
 
 class PlanState(Message):
     """Where a study's plan stands."""
+
+    n_ready: int
+    """Runs that can be handed out at once."""
 
     based_on_seq: int | None
     """The last event it knows of."""
@@ -275,20 +309,38 @@ class PlanState(Message):
     is_current: bool
     """Whether it knows of every result."""
 
-    n_ready: int
-    """Runs that can be handed out at once."""
-
 
 class PlannedItem(Message):
-    """A run that is worth doing; the planner may say more of it than is listed here."""
+    """A run that is worth doing; figures are null while nothing is known of them."""
 
     model_config = ConfigDict(
         extra="allow",
     )
-    architecture: dict[str, Any] | None
-    cost_gpu_hours: float | None = None
-    n_tokens: int
     rank: int
+    """Lower is handed out first."""
+
+    architecture: ArchitectureBody
+    n_tokens: int
+    loss_nats: Interval | None = None
+    """Predicted [nats per token]."""
+
+    ttft_ms: Interval | None = None
+    """Time to the first token [ms]."""
+
+    tpot_ms: Interval | None = None
+    """Time per later token [ms]."""
+
+    cost_gpu_hours: Interval | None = None
+    """Device-hours [h]."""
+
+    value: float | None = None
+    """What it would teach, by its method."""
+
+    value_per_hour: float | None = None
+    why: str = ""
+    """Why it was chosen, for people."""
+
+    record: dict[str, Any] = {}
 
 
 class PlannerState(Message):
@@ -297,21 +349,21 @@ class PlannerState(Message):
     model_config = ConfigDict(
         extra="allow",
     )
-    detail: str = ""
     is_alive: bool
+    detail: str = ""
 
 
 class Point(Message):
     """A loss on the way."""
 
-    loss_nats: float
-    """Loss [nats per token]."""
-
-    loss_stderr: float | None = None
     n_tokens: int
     """Tokens seen so far."""
 
+    loss_nats: float
+    """Loss [nats per token]."""
+
     step: int | None = None
+    loss_stderr: float | None = None
 
 
 class Posterior(Message):
@@ -323,44 +375,46 @@ class Posterior(Message):
     based_on_seq: int
     """The last event it knows of."""
 
+    made_at: str
+    """RFC 3339, UTC."""
+
     is_current: bool
     """Whether it knows of every result."""
 
-    laws: list[dict[str, Any]] = []
-    made_at: str
-    """RFC 3339, UTC."""
+    laws: list[LawPosterior] = Field([], validate_default=True)
 
 
 class Problem(Message):
     """RFC 9457 problem details."""
 
-    code: str
-    """What happened, for programs."""
+    type: str
+    """A name for the code."""
 
+    title: str
+    """Of the status."""
+
+    status: int
     detail: str
     """What happened, for people."""
 
-    errors: list[Fault] = Field([], validate_default=True)
-    instance: str
-    """The path that was asked for."""
-
-    status: int
-    title: str
-    """Of the status."""
+    code: str
+    """What happened, for programs."""
 
     todo: str
     """What the caller can do about it."""
 
-    type: str
-    """A name for the code."""
+    instance: str
+    """The path that was asked for."""
+
+    errors: list[Fault] = Field([], validate_default=True)
 
 
 class Ready(Message):
     """Whether results and questions can be taken; the planner is told apart."""
 
-    planner: PlannerState
     ready: bool
     store: dict[str, Any]
+    planner: PlannerState
 
 
 class Recommendation(Message):
@@ -380,19 +434,20 @@ class RecommendationAsked(Message):
 class Report(Message):
     """Losses on the way; they are no result, and renew no lease."""
 
-    points: list[Point]
     worker_id: str
     """The worker's own name, the same whenever it asks; 1 to 200 characters."""
+
+    points: list[Point]
 
 
 class Requeue(Message):
     """It shall be handed out again, and no lease counts as lost."""
 
-    reason: str
-    """For people, kept with the run."""
-
     worker_id: str | None = None
     """The worker that gives its own run back."""
+
+    reason: str
+    """For people, kept with the run."""
 
 
 class RotationAsked(Message):
@@ -405,31 +460,31 @@ class RotationAsked(Message):
 class RunDocument(Message):
     """One training run."""
 
+    run_id: str
+    study_id: str
+    status: Literal["planned", "leased", "running", "done", "failed", "abandoned", "stopped"]
+    purpose: str
+    n_tokens: int
     architecture: ArchitectureBody | None
-    columns: dict[str, float]
+    loss_nats: float | None
+    loss_stderr: float | None
     cost_gpu_hours: float | None
     """What it cost; predicted until it has ended [h]."""
 
-    is_late: bool
-    """Whether the result came from a worker that had lost its lease."""
-
-    lease: Lease | None
-    loss_nats: float | None
-    loss_stderr: float | None
-    n_lost: int
-    """Leases that ran out without a result."""
-
-    n_tokens: int
-    purpose: str
     reason: str
     """Why it failed, was abandoned or stopped."""
 
-    record: dict[str, Any]
-    run_id: str
-    status: Literal["planned", "leased", "running", "done", "failed", "abandoned", "stopped"]
-    study_id: str
     superseded: str
     """Why its loss is not believed; empty if it is."""
+
+    columns: dict[str, float]
+    record: dict[str, Any]
+    lease: Lease | None
+    n_lost: int
+    """Leases that ran out without a result."""
+
+    is_late: bool
+    """Whether the result came from a worker that had lost its lease."""
 
     version: int
     """Rises with every change; the ETag."""
@@ -444,28 +499,27 @@ class RunNames(Message):
 class RunPage(Message):
     """Some runs of a study, in the order they were added."""
 
+    runs: list[RunDocument]
     next_page_token: str
     """Where the next page begins; empty when there is none yet."""
-
-    runs: list[RunDocument]
 
 
 class ShouldStop(Message):
     """Whether to go on."""
 
-    reason: str
-    """Why to stop; empty otherwise."""
-
     run: RunDocument
     should_stop: bool
+    reason: str
+    """Why to stop; empty otherwise."""
 
 
 class SpaceProblem(Message):
     """One thing that is wrong."""
 
-    detail: str
     part: str
     """`config`, `space`, `training` or `target`."""
+
+    detail: str
 
 
 class SpaceSection(Message):
@@ -486,11 +540,11 @@ class SpaceSection(Message):
 class Stop(Message):
     """Somebody decided that it shall not go on."""
 
-    cost_gpu_hours: float = 0.0
-    """Device-hours [h]."""
-
     reason: str
     """For people, kept with the run."""
+
+    cost_gpu_hours: float = 0.0
+    """Device-hours [h]."""
 
 
 class StudyChange(Message):
@@ -503,36 +557,36 @@ class StudyChange(Message):
 class StudyDocument(Message):
     """A study and where it stands."""
 
-    config: dict[str, Any]
+    study_id: str
+    state: Literal["active", "paused", "closed"]
     created_at: str
     """RFC 3339, UTC."""
 
-    last_seq: int
-    """Number of its last event."""
+    config: dict[str, Any]
+    version: int
+    """Rises with every change of its state; the ETag."""
 
-    n_measurements: int
-    plan: PlanState
     runs: dict[str, int]
     """How many runs there are of each status."""
 
     spent_gpu_hours: float
     """Device-hours it paid for [h]."""
 
-    state: Literal["active", "paused", "closed"]
-    study_id: str
-    version: int
-    """Rises with every change of its state; the ETag."""
+    n_measurements: int
+    plan: PlanState
+    last_seq: int
+    """Number of its last event."""
 
 
 class StudyEntry(Message):
     """A study in a list."""
 
-    config: dict[str, Any]
+    study_id: str
+    state: Literal["active", "paused", "closed"]
     created_at: str
     """RFC 3339, UTC."""
 
-    state: Literal["active", "paused", "closed"]
-    study_id: str
+    config: dict[str, Any]
     version: int
     """Rises with every change of its state; the ETag."""
 
@@ -540,17 +594,22 @@ class StudyEntry(Message):
 class StudyPage(Message):
     """Some studies, oldest first."""
 
+    studies: list[StudyEntry]
     next_page_token: str
     """Where the next page begins; empty when there is none yet."""
-
-    studies: list[StudyEntry]
 
 
 class Suggest(Message):
     """Who asks for how much work."""
 
+    worker_id: str
+    """The worker's own name, the same whenever it asks; 1 to 200 characters."""
+
     count: int = 1
     """Runs wanted."""
+
+    max_gpu_hours: float | None = None
+    """Longest run that is taken [h]."""
 
     device: str = ""
     """What it runs on."""
@@ -558,14 +617,8 @@ class Suggest(Message):
     lease_s: float = 300.0
     """How long the lease lasts from now [s]."""
 
-    max_gpu_hours: float | None = None
-    """Longest run that is taken [h]."""
-
     wait_s: float = 0.0
     """How long the answer may take when there is none [s]."""
-
-    worker_id: str
-    """The worker's own name, the same whenever it asks; 1 to 200 characters."""
 
 
 class Supersede(Message):
@@ -578,66 +631,63 @@ class Supersede(Message):
 class TargetSection(Message):
     """See `bayeslaw.space.Target`."""
 
-    baseline: dict[str, Any]
-    limits: list[str] = []
     n_params: int
     n_tokens: int
-    objectives: list[str] = ["-loss_nats", "-tpot_ms"]
+    baseline: dict[str, Any]
     tolerance: float = 0.05
+    objectives: list[str] = ["-loss_nats", "-tpot_ms"]
+    limits: list[str] = []
 
 
 class TokenAsked(Message):
     """A token to make."""
 
-    expires_in_s: float | None = None
     name: str
     """Whose it is; shown in lists and messages."""
 
     scopes: list[Literal["read", "plan", "report", "admin"]]
+    expires_in_s: float | None = None
 
 
 class TokenDocument(Message):
     """A token, without its secret."""
 
+    token_id: str
+    name: str
+    scopes: list[Literal["read", "plan", "report", "admin"]]
     created_at: str
     """RFC 3339, UTC."""
 
     expires_at: str | None
-    name: str
+    revoked_at: str | None
     previous_until: str | None
     """Until when the secret before the last rotation works too."""
-
-    revoked_at: str | None
-    scopes: list[Literal["read", "plan", "report", "admin"]]
-    token_id: str
 
 
 class TokenMade(Message):
     """A token with its new secret, which is never told again."""
 
+    token_id: str
+    name: str
+    scopes: list[Literal["read", "plan", "report", "admin"]]
     created_at: str
     """RFC 3339, UTC."""
 
     expires_at: str | None
-    name: str
+    revoked_at: str | None
     previous_until: str | None
     """Until when the secret before the last rotation works too."""
 
-    revoked_at: str | None
-    scopes: list[Literal["read", "plan", "report", "admin"]]
     secret: str | None
     """Null when this answer is repeated by its Idempotency-Key."""
-
-    token_id: str
 
 
 class TokenPage(Message):
     """Some tokens, oldest first."""
 
+    tokens: list[TokenDocument]
     next_page_token: str
     """Where the next page begins; empty when there is none yet."""
-
-    tokens: list[TokenDocument]
 
 
 class TrainSection(Message):
@@ -658,33 +708,42 @@ class TrainSection(Message):
         command: Another lab's command line, run in the job's folder; ours when empty.
     """
 
-    attention: str = "sdpa_flash"
-    command: list[str] = []
-    constraints: list[str] = []
     corpus: str = "python-sources"
     corpus_bytes: int = 40000000
-    device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    constraints: list[str] = []
     recipe: str = "tiny"
     seq_len: int = 128
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    attention: str = "sdpa_flash"
+    command: list[str] = []
 
 
 class WhyNone(Message):
     """Why there is no run."""
 
     code: str
+    """For programs, such as `budget-spent`."""
+
     detail: str
+    """For people."""
+
+    todo: str = ""
+    """What can be done about it."""
+
+    passes: bool = False
+    """Whether asking again later may help; else nothing will come."""
 
 
 class WorkloadBody(Message):
     """What was served; see `bayeslaw.space.Workload`."""
 
     batch_size: int = 1
-    device: str = "local"
-    engine: str = "bayeslaw"
+    prompt_tokens: int = 128
     output_tokens: int = 128
     precision: str = "float32"
-    prompt_tokens: int = 128
+    engine: str = "bayeslaw"
+    device: str = "local"
 
 
 class Asked(Message):
@@ -705,48 +764,47 @@ class Diagnostics(Message):
     model_config = ConfigDict(
         extra="allow",
     )
-    notes: list[Any] = []
     planner: PlannerState
+    notes: list[Any] = []
 
 
 class MeasurementBody(Message):
     """One timing; see `bayeslaw.runs.Measurement`."""
 
     architecture: ArchitectureBody
+    workload: WorkloadBody | None = None
     device: str
-    e2el_ms: float | None = None
     engine_version: str
-    memory_bytes: float | None = None
-    n_repeats: int = 1
-    out_of_memory: bool = False
-    """It does not fit: then no timings, and n_repeats 0."""
+    ttft_ms: float | None = None
+    """Time to the first token, median [ms]."""
 
-    percentiles: dict[str, dict[str, float]] | None = None
-    record: dict[str, Any] | None = None
-    """Any JSON object worth keeping."""
-
-    session: str = ""
-    tpot_iqr_ms: float | None = None
     tpot_ms: float | None = None
     """Time per later token, median [ms]."""
 
     ttft_iqr_ms: float | None = None
-    ttft_ms: float | None = None
-    """Time to the first token, median [ms]."""
+    tpot_iqr_ms: float | None = None
+    n_repeats: int = 1
+    memory_bytes: float | None = None
+    e2el_ms: float | None = None
+    out_of_memory: bool = False
+    """It does not fit: then no timings, and n_repeats 0."""
 
-    workload: WorkloadBody | None = None
+    percentiles: dict[str, dict[str, float]] | None = None
+    session: str = ""
+    record: dict[str, Any] | None = None
+    """Any JSON object worth keeping."""
 
 
 class NewMeasurement(Message):
     """A measurement and what it cost."""
 
-    cost_gpu_hours: float = 0.0
-    """Device-hours [h]."""
-
-    measurement: MeasurementBody
     measurement_id: str | None = None
     run_id: str | None = None
     """The run whose network was timed, if any."""
+
+    measurement: MeasurementBody
+    cost_gpu_hours: float = 0.0
+    """Device-hours [h]."""
 
 
 class NewMeasurements(Message):
@@ -761,40 +819,45 @@ class PlanDocument(Message):
     based_on_seq: int | None
     """The last event it knows of."""
 
-    exhausted: WhyNone | None
+    made_at: str | None
     is_current: bool
     """Whether it knows of every result."""
 
     items: list[PlannedItem]
-    made_at: str | None
-    measure: list[dict[str, Any]]
+    measure: list[ArchitectureBody]
     """Architectures worth timing."""
+
+    notes: list[Any]
+    exhausted: WhyNone | None
+    """Why there will be nothing, unless something changes."""
+
+    waiting: WhyNone | None
+    """Why there is nothing at present."""
+
+    pending: int
+    """Planned runs that nobody has begun."""
 
     n_ready: int
     """Items that are still to be handed out."""
-
-    notes: list[Any]
-    pending: int
-    """Planned runs that nobody has begun."""
 
 
 class RunAndOutcome(Message):
     """What became of a result."""
 
-    is_late: bool
+    run: RunDocument
     outcome: Literal["accepted", "duplicate", "kept_as_evidence"]
     """`accepted`: it is the run's; `duplicate`: it was there already; `kept_as_evidence`: another stands, this one is kept as an event."""
 
-    run: RunDocument
+    is_late: bool
 
 
 class SpaceAnswer(Message):
     """Whether a study could be made of it."""
 
-    examples: list[ArchitectureBody]
     is_valid: bool
-    n_members: MemberCount | None
     problems: list[SpaceProblem]
+    n_members: MemberCount | None
+    examples: list[ArchitectureBody]
 
 
 class SpaceBody(Message):
@@ -808,68 +871,80 @@ class SpaceBody(Message):
     workload: WorkloadBody | None = None
 
 
-class SpaceQuestion(Message):
+class SpaceQuestion1(Message):
+    """A whole study's config, or a space alone: one of the two."""
+
+    config: dict[str, Any] | None
+    space: SpaceBody | None = None
+
+
+class SpaceQuestion2(Message):
     """A whole study's config, or a space alone: one of the two."""
 
     config: dict[str, Any] | None = None
-    space: SpaceBody | None = None
+    space: SpaceBody | None
+
+
+class SpaceQuestion(RootModel[SpaceQuestion1 | SpaceQuestion2]):
+    root: SpaceQuestion1 | SpaceQuestion2
+    """A whole study's config, or a space alone: one of the two."""
 
 
 class StudyConfig(Message):
     """One study: space, workload, target, and how to get there."""
 
-    executor: ExecutorSection = Field({"name": "local", "slots": 2}, validate_default=True)
     name: str
-    plan: PlanSection
-    seed: int = 0
     space: SpaceSection
     target: TargetSection
     train: TrainSection = Field(
         {
-            "attention": "sdpa_flash",
-            "command": [],
-            "constraints": [],
             "corpus": "python-sources",
             "corpus_bytes": 40000000,
-            "device": "cpu",
-            "precision": "float32",
+            "constraints": [],
             "recipe": "tiny",
             "seq_len": 128,
+            "device": "cpu",
+            "precision": "float32",
+            "attention": "sdpa_flash",
+            "command": [],
         },
         validate_default=True,
     )
+    plan: PlanSection
     workload: dict[str, Any] | None = None
+    executor: ExecutorSection = Field({"name": "local", "slots": 2}, validate_default=True)
+    seed: int = 0
 
 
 class Suggested(Message):
     """Runs that are this worker's now; none, with the reason, when there will be none."""
 
-    reason: WhyNone | None = None
     runs: list[RunDocument]
+    reason: WhyNone | None = None
 
 
 class Complete(Message):
     """A result: the loss of a schedule that ran to its end."""
 
-    bits_per_byte: float | None = None
-    cost_gpu_hours: float
-    """Device-hours [h]."""
-
-    curve: list[dict[str, float]] | None = None
-    """Evaluations on the way."""
+    worker_id: str | None = None
+    """Who says so; whoever it is, when left out."""
 
     loss_nats: float
     """Loss [nats per token]."""
 
     loss_stderr: float | None = None
-    measurement: MeasurementBody | None = None
-    """A timing of its network, kept beside it."""
+    cost_gpu_hours: float
+    """Device-hours [h]."""
+
+    bits_per_byte: float | None = None
+    curve: list[dict[str, float]] | None = None
+    """Evaluations on the way."""
 
     record: dict[str, Any] | None = None
     """Any JSON object worth keeping."""
 
-    worker_id: str | None = None
-    """Who says so; whoever it is, when left out."""
+    measurement: MeasurementBody | None = None
+    """A timing of its network, kept beside it."""
 
 
 class NewStudy(Message):

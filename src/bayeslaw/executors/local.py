@@ -27,6 +27,7 @@ from bayeslaw.executors.job_folder import (
 from bayeslaw.executors.leaving import OrderlyExit
 from bayeslaw.executors.options import Circumstances, ExecutorKind, ExecutorOptions
 from bayeslaw.executors.protocol import JobHandle, JobState
+from bayeslaw.executors.slurm.ticket import Ticket
 from bayeslaw.executors.watched import WatchedJob
 from bayeslaw.runs import Job, JobResult
 
@@ -128,6 +129,12 @@ class LocalExecutor:
         known = self._jobs.get(folder)
         if known is not None and known.phase in ("queued", "running"):
             return handle
+        ticket = Ticket.read(folder)
+        if ticket is not None and not ticket.give_up() and not (folder / RESULT_FILE).exists():
+            raise StateError(
+                f"Slurm was given job {job.run_id!r} as {ticket.slurm_id or ticket.name} and it may "
+                f"run there; go on with executor 'slurm', or scancel it and delete {folder}/slurm"
+            )
         entry = WatchedJob(job, folder, max_requeues=self._max_requeues)
         if not entry.take_over():
             write_job(job, folder)

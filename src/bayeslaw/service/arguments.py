@@ -211,7 +211,7 @@ async def _body_of(request: Request) -> bytes:
         raise ProblemError(
             415,
             "unsupported-media-type",
-            f"the body is {ascii(content_type[:100])}, not application/json",
+            f"the body is {content_type[:100]!a}, not application/json",
             "send JSON, and say so in Content-Type",
         )
     return await request.body()

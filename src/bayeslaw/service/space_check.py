@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bayeslaw.errors import BayeslawError, UndecidedError
+from bayeslaw.service.problems import ProblemError
 from bayeslaw.service.schemas.architecture import architecture_answer
 from bayeslaw.space import SearchSpace, Workload
 from bayeslaw.study.config import StudyConfig
 
 MAX_MEMORY_BYTES = 4 * 2**30
 _EXAMPLES = 3
+_MOST_WAITING = 8
 
 
 class SpaceChecks:
@@ -35,13 +37,30 @@ class SpaceChecks:
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._turn = asyncio.Semaphore(1)
+        self._n_waiting = 0
 
     async def check(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Return what `check` finds, computed by another process.
 
         Raises:
             UndecidedError: It took too long or too much memory.
+            ProblemError: 503 ``overloaded``: too many wait for their turn.
         """
+        if self._n_waiting >= _MOST_WAITING:
+            raise ProblemError(
+                503,
+                "overloaded",
+                f"{self._n_waiting} spaces are waiting to be looked through",
+                "ask again later",
+                {"Retry-After": "10"},
+            )
+        self._n_waiting += 1
+        try:
+            return await self._answer(question)
+        finally:
+            self._n_waiting -= 1
+
+    async def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         async with self._turn:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

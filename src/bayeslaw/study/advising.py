@@ -27,6 +27,9 @@ _LOOKS_BACK = 2000
 # Several times as many first runs failed as were wanted, and none gave a loss: not bad luck.
 _HOPELESS = 3
 
+# How often another sample is taken until as many runs as a sample has members were handed out.
+_SAMPLES_A_POOL = 4
+
 _Affordable = Mapping[str, Any]
 
 
@@ -111,7 +114,9 @@ def _advise(
     notes: tuple[Note, ...] = ()
     if by_law:
         asked, notes = as_can_be_asked(config, beliefs)
-        seed = config.seed + round_number
+        # The same seed as long as may be: what was drawn of the target then stands, and plans are
+        # compared on the same draws. Another sample follows once much of this one was run.
+        seed = config.seed + 1 + n_handed_out * _SAMPLES_A_POOL // plan.pool
         found = _by_law(asked, evidence, beliefs, n_runs, n_left, seed, affordable)
     else:
         n_sampled, seed = max(plan.pool, 2 * n_runs), config.seed + len(evidence.runs)

@@ -33,7 +33,9 @@ def run(
     from bayeslaw.study.study import Study
 
     config = StudyConfig.read(shipped_file("search", study))
-    chosen = None if executor is None else ExecutorSection.read(executor)
+    chosen = config.executor  # named as in the file, it keeps the file's options
+    if executor is not None and executor != chosen.name:
+        chosen = ExecutorSection.read(executor)
     with StudyProgress(silent=as_json) as progress:
         opened = Study.create(folder, config, notify=progress, executor=chosen)
         summary = run_study(opened)

@@ -81,16 +81,20 @@ def _run(
         return _outcome(watched, "ended", "cancelled before it started")
     watched.start(command, {**os.environ, **thread_environment(threads)})
     with _guarded(watched):
-        while watched.phase == "running":
-            if not watched.is_alive:
-                watched.notice_end()
-            elif not claim.beat():
-                watched.signal(signal.SIGKILL)
-                return _outcome(watched, "lost", "its folder was taken by another machine")
-            elif interrupted.is_set():
-                _cancel(watched, claim, grace_seconds)
-            else:
-                time.sleep(_POLL_SECONDS)
+        try:
+            while watched.phase == "running":
+                if not watched.is_alive:
+                    watched.notice_end()
+                elif not claim.beat():
+                    watched.signal(signal.SIGKILL)
+                    return _outcome(watched, "lost", "its folder was taken by another machine")
+                elif interrupted.is_set():
+                    _cancel(watched, claim, grace_seconds)
+                else:
+                    time.sleep(_POLL_SECONDS)
+        except BaseException:  # Ray ends this worker, as it does when the driver is gone
+            _cancel(watched, claim, grace_seconds)
+            raise
     return _outcome(watched, watched.phase, watched.reason)
 
 

@@ -18,7 +18,6 @@ from bayeslaw.executors.job_folder import (
     STDOUT_FILE,
     check_same_job,
     count_starts,
-    thread_environment,
     write_job,
 )
 from bayeslaw.executors.leaving import OrderlyExit
@@ -27,14 +26,10 @@ from bayeslaw.executors.process import read_mark
 from bayeslaw.executors.protocol import JobHandle, JobState
 from bayeslaw.executors.slurm.client import SlurmClient
 from bayeslaw.executors.slurm.options import SlurmOptions
-from bayeslaw.executors.slurm.script import batch_script
+from bayeslaw.executors.slurm.sender import MAX_ARRAY, SILENT, Sender
 from bayeslaw.executors.slurm.sent_job import SentJob
-from bayeslaw.executors.slurm.ticket import Ticket, new_batch
 from bayeslaw.runs import Job, JobResult
 
-# Clusters allow arrays of a thousand jobs by default.
-_MAX_ARRAY = 500
-_SILENT = "the Slurm controller does not answer"
 # Slurm kills what does not heed SIGTERM after 30 s by default.
 _KILL_WAIT_SECONDS = 30.0
 
@@ -85,11 +80,9 @@ class SlurmExecutor:
         self._options = options or SlurmOptions()
         self._client = SlurmClient()
         self._slots = slots
-        self._command = tuple(command)
         self._threads = threads
-        self._flags = self._options.sbatch_flags(
-            threads=threads, device=device, is_timing=is_timing
-        )
+        flags = self._options.sbatch_flags(threads=threads, device=device, is_timing=is_timing)
+        self._sender = Sender(self._client, command, threads, flags, self._options.setup)
         self._grace_seconds = grace_seconds
         self._jobs: dict[Path, SentJob] = {}
         self._asked_at = float("-inf")
@@ -211,7 +204,7 @@ class SlurmExecutor:
         self._asked_at = time.monotonic()
         if found is None:
             for entry in self._jobs.values():
-                entry.waits_for = _SILENT
+                entry.waits_for = SILENT
             return False
         by_name = {(job.name, job.slurm_id.rpartition("_")[2]): job for job in found}
         for entry in self._at_slurm():
@@ -235,59 +228,17 @@ class SlurmExecutor:
         raw_id = entry.last.raw_id if entry.last else ""
         return self._client.past_state(entry.ticket.slurm_id, raw_id)
 
-    # --- sending ------------------------------------------------------------------------------
-
     def _send(self) -> None:
         n_free = self._slots - len(self._at_slurm())
         waiting = [
             entry for entry in self._jobs.values() if entry.ticket is None and not entry.is_over
         ]
         sending = iter(waiting[: max(0, n_free)])
-        while chunk := list(islice(sending, _MAX_ARRAY)):
-            if not self._send_array(chunk):
+        while chunk := list(islice(sending, MAX_ARRAY)):
+            # Next to jobs that Slurm took, a refusal is a limit that will pass; else it never will.
+            if not self._sender.send(chunk, may_be_refused=any(self._at_slurm())):
+                self._asked_at = time.monotonic()
                 return
-
-    def _send_array(self, entries: Sequence[SentJob]) -> bool:
-        """Send jobs as one array; return whether Slurm took them."""
-        is_any_there = any(self._at_slurm())
-        batch = new_batch()
-        for task, entry in enumerate(entries):
-            write_job(entry.job, entry.folder)
-            entry.ticket = Ticket.issue(entry.folder, batch, task)
-            entry.waits_for = "sbatch"
-        script = batch_script(
-            batch,
-            [(entry.folder, entry.max_attempts) for entry in entries],
-            self._command,
-            environment=thread_environment(self._threads),
-            setup=self._options.setup,
-        )
-        flags = [
-            f"--array=0-{len(entries) - 1}",
-            f"--job-name=bayeslaw-{batch}",
-            "--output=/dev/null",
-            "--chdir=/",
-            *self._flags,
-        ]
-        try:
-            job_id = self._client.submit(script, flags)
-        except UnavailableError as error:
-            for entry in entries:
-                entry.refuse(str(error))
-            # Next to jobs that were taken it is a limit that will pass; else it never will.
-            if is_any_there:
-                return False
-            raise
-        # Without an answer they may be there all the same: next time, Slurm is asked by name.
-        for entry in entries:
-            assert entry.ticket is not None
-            if job_id is not None:
-                entry.ticket.note(job_id)
-            else:
-                entry.waits_for = _SILENT
-        if job_id is None:
-            self._asked_at = time.monotonic()
-        return job_id is not None
 
     # --- cancelling ---------------------------------------------------------------------------
 

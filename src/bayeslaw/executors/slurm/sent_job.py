@@ -121,6 +121,7 @@ class SentJob:
     def _end(self, state: str, detail: str, node: str) -> None:
         assert self.ticket is not None
         exit_code = self.ticket.exit_code
+        self.ticket.close()
         if self.is_cancelled:
             self._conclude("cancelled")
         elif self.is_left_over:

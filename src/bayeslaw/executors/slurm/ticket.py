@@ -40,7 +40,7 @@ class Ticket:
         notes.mkdir(exist_ok=True)
         earlier = cls.read(folder)
         if earlier is not None:
-            earlier._rename("used", "over")
+            earlier.close()
         ticket = cls(folder, batch, task)
         # First this, then the note that names it: a noted ticket is open, used or given up.
         ticket._path("open").touch()
@@ -74,6 +74,18 @@ class Ticket:
     def revoke(self) -> bool:
         """Take it back; return whether the job has not started and now never will."""
         return self._rename("open", "revoked") or self._path("revoked").exists()
+
+    def close(self) -> None:
+        """Keep a job that Slurm says is over from ever starting again."""
+        self._rename("used", "over")
+
+    def give_up(self) -> bool:
+        """Take it back for good; return whether, as far as the folder tells, nothing of it runs."""
+        if self.revoke():
+            return True
+        if self.exit_code is not None:
+            self.close()
+        return not self._path("used").exists()
 
     def forbid_requeue(self) -> None:
         """Keep the job from asking to be started again."""

@@ -11,20 +11,15 @@ from typing import Any
 
 from bayeslaw.runs import Run
 from bayeslaw.search import Beliefs
+from bayeslaw.service.planner.board import Board
 from bayeslaw.service.planner.fitter import Fit
 from bayeslaw.service.planner.known import Known
 from bayeslaw.service.planner.learning import Learner
 from bayeslaw.service.planner.trouble import Problem, problem, problem_of
-from bayeslaw.service.planner.views import (
-    diagnostics_view,
-    netcdf_views,
-    plan_view,
-    posterior_view,
-    shown,
-)  # fmt: skip
-from bayeslaw.space import Architecture, Candidate
+from bayeslaw.service.planner.views import shown
+from bayeslaw.space import Candidate
 from bayeslaw.store import PlanItem, SqlStore
-from bayeslaw.study.advising import Advice, advise, needs_a_law, to_measure
+from bayeslaw.study.advising import Advice, advise, needs_a_law
 from bayeslaw.study.config import StudyConfig
 from bayeslaw.study.evidence import Evidence, may_learn
 from bayeslaw.study.planning import check_names
@@ -57,6 +52,7 @@ class Desk:
         advice: What was planned last; None before.
         wants_fit: Whether somebody asked for what needs a fit, though no plan does.
         is_set_aside: Whether it is left alone, because the planner died over it.
+        seconds: That the update and the plan took last, by name [s].
 
     Raises:
         BayeslawError: The study's config cannot be read, or names what there is not.
@@ -65,7 +61,7 @@ class Desk:
     def __init__(
         self, store: SqlStore, study_id: str, home: Path, clock: Callable[[], float]
     ) -> None:
-        self._store, self._clock = store, clock
+        self._store = store
         self.study_id = study_id
         self.config = StudyConfig.from_dict(store.config(study_id), source=study_id)
         check_names(self.config)
@@ -76,15 +72,13 @@ class Desk:
         self.advice: Advice | None = None
         self.wants_fit = False
         self.is_set_aside = False
+        self.seconds: dict[str, float] = {}
         self._items: list[PlanItem] = []
         self._is_low = False
-        self._measure: tuple[int, list[Architecture]] = (-1, [])
-        self._plan_shown: tuple[dict[str, Any], int] = ({}, 0)
         self._planned_for: set[Candidate] = set()
         self._planned_at: tuple[Any, ...] | None = None
         self._failed_at: tuple[Any, ...] | None = None
-        self._shown: tuple[Any, ...] = (None, None)
-        self._seconds: dict[str, float] = {}
+        self._board = Board(store, clock)
 
     @property
     def evidence(self) -> Evidence:
@@ -95,6 +89,12 @@ class Desk:
     def stamp(self) -> tuple[Any, ...]:
         """What a plan follows from, but for the runs that were handed out since."""
         return (self.known.evidence_seq, self.learner.place, self.known.state)
+
+    @property
+    def is_at_its_end(self) -> bool:
+        """Whether there is no run to plan, by all that is known now."""
+        is_empty = self.advice is not None and not self.advice.suggestions
+        return is_empty and self._planned_at == self.stamp
 
     # What is due.
 
@@ -130,7 +130,7 @@ class Desk:
         if self.learner.trouble is not None:
             # What waited for this fit is planned without it.
             self._planned_at = None
-            self.show_trouble()
+            self._board.show_trouble(self)
         else:
             self.wants_fit = False
 
@@ -148,17 +148,17 @@ class Desk:
         stamp = self.stamp
         try:
             if not n_asked and self._waits_for_a_refit():
-                self._go_on()
+                self._board.show_that_it_goes_on(self)
                 self._planned_at = stamp
                 return self.advice
             began = time.monotonic()
             beliefs = self._beliefs()
             told = time.monotonic()
             advice = advise(self.config, self.evidence, beliefs, n_runs=max(self._depth(), n_asked))
-            self._seconds = {"update_s": told - began, "plan_s": time.monotonic() - told}
+            self.seconds = {"update_s": told - began, "plan_s": time.monotonic() - told}
             self.trouble, self.advice = None, advice
             self._set_items(self._as_items(advice))
-            self._write()
+            self._board.show(self, self._items)
         except Exception as error:
             self._fail(error, stamp)
             return None
@@ -227,75 +227,18 @@ class Desk:
         most = max(_MOST_BY_LAW, plan.runs_per_round)
         return min(max(plan.runs_per_round, 2 * len(self.known.held)), most)
 
-    # What is shown.
-
-    @property
-    def state(self) -> str:
-        """``trouble``, ``exhausted``, ``waiting``, ``behind`` (a refit is to come) or ``current``."""
-        if self.trouble or self.learner.trouble:
-            return "trouble"
-        if self.advice is not None and self.advice.exhausted:
-            return "exhausted"
-        if self.advice is not None and self.advice.waiting:
-            return "waiting"
-        return "behind" if self.learner.fitted and self.learner.told.n_untold else "current"
-
-    def show_trouble(self) -> None:
-        """Write why there is no new plan, beside the plan of before, which goes on."""
-        at, seq = self._clock(), self.known.seq
-        with self._store.changing(self.study_id) as change:
-            change.put_view("diagnostics", self._diagnostics(), based_on_seq=seq, at=at)
+    # What goes wrong.
 
     def set_aside(self, trouble: Problem) -> None:
         """Leave the study alone until something of it changes."""
         self.known.follow(self._store)
-        self.trouble, self._failed_at, self.is_set_aside = trouble, self.stamp, True
-        self.show_trouble()
+        self._failed_at, self.is_set_aside = self.stamp, True
+        self.report(trouble)
 
-    def _write(self) -> None:
-        assert self.advice is not None
-        at, seq, learner = self._clock(), self.known.seq, self.learner
-        notes = [*learner.notes, *learner.told.notes, *self.advice.notes]
-        if (n_timed := len(self.evidence.measurements)) != self._measure[0]:
-            self._measure = (n_timed, to_measure(self.config, self.evidence.measurements))
-        plan = plan_view(self.advice, self._measure[1], notes, is_by_law=self.is_by_law)
-        views = {"plan": plan, "diagnostics": self._diagnostics()}
-        posterior = (learner.place, self.known.evidence_seq)
-        if learner.place is not None and posterior != self._shown:
-            views["posterior"] = posterior_view(learner.told.posteriors)
-            if learner.place != self._shown[0]:
-                views |= netcdf_views(learner.place, self.config.plan.laws)
-        with self._store.changing(self.study_id) as change:
-            if change.state == "closed":
-                return
-            change.replace_plan(self._items)
-            for name, payload in views.items():
-                change.put_view(name, payload, based_on_seq=seq, at=at)
-        self._shown, self._plan_shown = posterior, (plan, seq)
-
-    def _go_on(self) -> None:
-        """Say that the plan of before goes on, and what it does not know."""
-        plan, seq = self._plan_shown
-        untold = [note.to_dict() for note in self.learner.told.notes]
-        plan = {**plan, "notes": [*plan["notes"], *untold]}
-        at = self._clock()
-        with self._store.changing(self.study_id) as change:
-            change.put_view("plan", plan, based_on_seq=seq, at=at)
-            change.put_view("diagnostics", self._diagnostics(), based_on_seq=self.known.seq, at=at)
-
-    def _diagnostics(self) -> dict[str, Any]:
-        learner, advice = self.learner, self.advice
-        notes = [*learner.notes, *learner.told.notes, *(() if advice is None else advice.notes)]
-        planner = {
-            "state": self.state,
-            "last_error": self.trouble or learner.trouble,
-            "refits": learner.n_fits,
-            "n_updated": learner.told.n_updated,
-            "n_untold": learner.told.n_untold,
-            "fit_s": learner.fit_s,
-            **self._seconds,
-        }
-        return diagnostics_view(learner.told, notes, planner)
+    def report(self, trouble: Problem) -> None:
+        """Say why there is no new plan; the plan of before goes on."""
+        self.trouble = trouble
+        self._board.show_trouble(self)
 
     def _fail(self, error: Exception, stamp: tuple[Any, ...]) -> None:
         trouble = problem_of(error)
@@ -303,8 +246,8 @@ class Desk:
             raise error
         if trouble["code"] == "planner-fault":
             _LOG.exception("planning study %r failed", self.study_id)
-        self.trouble, self._failed_at = trouble, stamp
-        self.show_trouble()
+        self._failed_at = stamp
+        self.report(trouble)
 
 
 def _candidates(runs: Sequence[Run]) -> set[Candidate]:

@@ -15,6 +15,7 @@ from bayeslaw.runs import Run, RunTable
 from bayeslaw.search import Beliefs
 from bayeslaw.service.planner.fitter import Fit
 from bayeslaw.service.planner.posteriors import PosteriorFolder
+from bayeslaw.service.planner.remembering import RememberingSurrogate
 from bayeslaw.service.planner.telling import Told, tell
 from bayeslaw.service.planner.trouble import Problem, problem_of
 from bayeslaw.study.asking import believe, learn_cost, learn_latency
@@ -79,7 +80,8 @@ class Learner:
             self.notes = cost_notes
             return Beliefs(cost=cost)
         if len(evidence.measurements) != self._timed:
-            self._latency, self._latency_notes = learn_latency(self._config, evidence)
+            latency, self._latency_notes = learn_latency(self._config, evidence)
+            self._latency = None if latency is None else RememberingSurrogate.of(latency)
             self._timed = len(evidence.measurements)
         self.notes = (*self._latency_notes, *cost_notes)
         return believe(self._config, self.told.posteriors, self._latency, cost, n_members=n_members)

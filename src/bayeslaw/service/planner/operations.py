@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bayeslaw.errors import InvalidInputError
+from bayeslaw.models.loss.fit import MIN_RUNS
 from bayeslaw.models.notes import Note
 from bayeslaw.service.planner.desk import Desk
 from bayeslaw.service.planner.fitter import Fit, Fits
@@ -104,7 +105,10 @@ class Operations:
             return {"n_ready": 0, "reason": {"code": "study-not-active", "detail": what}}
         if n_ready := self._n_ready(desk, count, limit):
             return {"n_ready": n_ready, "reason": None}
-        advice = desk.plan(count) if limit is None else desk.add_affordable(count, limit)
+        if limit is not None:
+            advice = desk.add_affordable(count, limit)
+        else:
+            advice = desk.advice if desk.is_at_its_end else desk.plan(count)
         if advice is None:
             assert desk.trouble is not None
             raise Refused(desk.trouble)
@@ -128,16 +132,16 @@ class Operations:
         desk.wants_fit = True
         learner, asked = desk.learner, operation.request
         n_before = self._fits_before.setdefault(operation.operation_id, learner.n_fits)
-        beliefs = learner.beliefs(desk.evidence, n_members=_N_MEMBERS)
+        told = learner.update(desk.evidence)
         # A refit is worth waiting for, once; results that never end must not keep the answer away.
-        if learner.told.n_untold and learner.n_fits == n_before and self._is_fit_to_come(desk):
+        if told.n_untold and learner.n_fits == n_before and self._is_fit_to_come(desk):
             return None
         desk.wants_fit = False
         if not learner.fitted:
             if learner.trouble is not None:
                 raise Refused(learner.trouble)
-            what = f"{len(desk.evidence.losses)} runs are done; a law needs at least 3"
-            raise Refused(problem(422, "not-enough-runs", what, "wait for more, or import some"))
+            raise Refused(_too_few(desk))
+        beliefs = learner.beliefs(desk.evidence, n_members=_N_MEMBERS)
         if beliefs.latency is None and needs_latency(desk.config, asked):
             notes = [note.message for note in learner.notes if note.code.startswith("latency")]
             raise Refused(
@@ -179,25 +183,21 @@ class Operations:
         method = operation.request.get("method") or "nuts"
         if method not in _METHODS:
             raise InvalidInputError(f"method must be one of {_METHODS}, got {method!r}")
-        landed = self._landed.pop(operation.operation_id, None)
-        if landed is not None and landed.place is None and not landed.is_death:
-            assert landed.error is not None
-            raise Refused(landed.error)
-        if landed is None and operation.operation_id in self._fits:
+        learner, operation_id = desk.learner, operation.operation_id
+        landed = self._landed.pop(operation_id, None)
+        if landed is None and operation_id in self._fits:
             return None
         if landed is None or landed.is_death:
-            request = desk.learner.fit_due(desk.evidence, method)
+            request = learner.fit_due(desk.evidence, method)
             if request is not None:
                 if self._fitter.is_free:
-                    self._fits[operation.operation_id] = request
+                    self._fits[operation_id] = request
                     self._fitter.ask(request)
                 return None
-        learner = desk.learner
-        if learner.place is None or not learner.place.name.endswith(f"-{method}"):
-            if learner.place is None or landed is not None or learner.trouble is not None:
-                what = f"{len(desk.evidence.losses)} runs are done; a law needs at least 3"
-                nothing = problem(422, "not-enough-runs", what, "wait for more, or import some")
-                raise Refused(learner.trouble or nothing)
+        if learner.trouble is not None:
+            raise Refused(learner.trouble)
+        if not learner.fitted:
+            raise Refused(_too_few(desk))
         return {
             "methods": {posterior.law_name: posterior.method for posterior in learner.fitted},
             "n_runs": learner.fitted[0].n_runs,
@@ -210,6 +210,11 @@ class Operations:
         if under_way is not None and under_way["study_id"] == desk.study_id:
             return True
         return desk.learner.fit_due(desk.evidence) is not None
+
+
+def _too_few(desk: Desk) -> Problem:
+    what = f"{len(desk.evidence.losses)} runs are done; a law needs at least {MIN_RUNS}"
+    return problem(422, "not-enough-runs", what, "wait for more, or import some")
 
 
 def _by_laplace(methods: dict[str, str]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from bayeslaw.store import Operation, SqlStore
 _LOG = logging.getLogger("bayeslaw.planner")
 
 _OPERATIONS_AT_ONCE = 50
+_LOOK_AGAIN_S = 30.0
 
 
 class Planner:
@@ -52,6 +54,7 @@ class Planner:
         self.desks: dict[str, Desk] = {}
         self._unusable: dict[str, Problem] = {}
         self._position = 0
+        self._look_again_at = 0.0
         self._tried: set[str] = set()
 
     def close(self) -> None:
@@ -75,9 +78,14 @@ class Planner:
         return bool(worked or due or answered)
 
     def _look_for_studies(self) -> None:
+        now = time.monotonic()
+        if now >= self._look_again_at:
+            # Of two studies begun at once, Postgres may show the second first.
+            self._position, self._look_again_at = 0, now + _LOOK_AGAIN_S
         for study in self._store.studies(after=self._position):
             self._position = study.position
-            if zlib.crc32(study.study_id.encode()) % self._n != self._index:
+            is_known = study.study_id in self.desks or study.study_id in self._unusable
+            if is_known or not self._is_mine(study.study_id):
                 continue
             try:
                 self.desks[study.study_id] = Desk(
@@ -91,6 +99,9 @@ class Planner:
                 with self._store.changing(study.study_id) as change:
                     view = {"notes": [], "laws": {}, "planner": _in_trouble(trouble)}
                     change.put_view("diagnostics", view, based_on_seq=0, at=self._clock())
+
+    def _is_mine(self, study_id: str) -> bool:
+        return zlib.crc32(study_id.encode()) % self._n == self._index
 
     def _take_fit(self) -> bool:
         fit = self.fitter.poll()
@@ -139,7 +150,9 @@ class Planner:
 
     def _answer_operations(self) -> bool:
         answered = False
-        pending = self._store.pending_operations(_OPERATIONS_AT_ONCE)
+        # Those of other planners' studies stand between.
+        most = _OPERATIONS_AT_ONCE if self._n == 1 else None
+        pending = self._store.pending_operations(most)
         self._tried &= {operation.operation_id for operation in pending}
         for operation in pending:
             desk = self.desks.get(operation.study_id)
@@ -148,6 +161,8 @@ class Planner:
             elif operation.study_id in self._unusable:
                 trouble = self._unusable[operation.study_id]
                 self._operations.finish(operation, None, error=trouble)
+            elif self._is_mine(operation.study_id):
+                self._look_again_at = 0.0
         return answered
 
     def _answer(self, operation: Operation, desk: Desk) -> bool:
@@ -178,8 +193,7 @@ class Planner:
         trouble = problem_of(error)
         if desk.trouble != trouble:
             _LOG.exception("study %r", desk.study_id)
-            desk.trouble = trouble
-            desk.show_trouble()
+            desk.report(trouble)
 
 
 def _died(work: str, n_deaths: int) -> Problem:

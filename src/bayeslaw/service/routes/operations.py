@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from bayeslaw.service.answering import json_response
@@ -22,6 +23,7 @@ from bayeslaw.service.schemas.names import (
 )
 from bayeslaw.service.schemas.operation import OperationDocument, OperationPage, operation_answer
 from bayeslaw.service.schemas.problem import problems
+from bayeslaw.service.security import recheck
 from bayeslaw.store import Operation
 
 router = lean_router("operations")
@@ -60,23 +62,33 @@ async def list_operations(
     responses=problems(404),
 )
 async def get_operation(
-    parts: Here, caller: MayRead, operation_id: OperationPath, wait_s: WaitSeconds = 0.0
+    request: Request,
+    parts: Here,
+    caller: MayRead,
+    operation_id: OperationPath,
+    wait_s: WaitSeconds = 0.0,
 ) -> Response:
     """Return an operation, at once when it has ended, else after `wait_s` at the latest."""
-    operation = await waited_for(parts, operation_id, wait_s)
+    operation = await waited_for(request, parts, operation_id, wait_s)
     headers = {}
     if operation.status == "pending":
         headers["Retry-After"] = str(parts.settings.retry_after_s)
     return json_response(operation_answer(operation), headers=headers)
 
 
-async def waited_for(parts: Parts, operation_id: str, wait_s: float) -> Operation:
-    """Return an operation once it has ended, or as it is when the time is over."""
+async def waited_for(request: Request, parts: Parts, operation_id: str, wait_s: float) -> Operation:
+    """Return an operation once it has ended, or as it is when the time is over.
+
+    Raises:
+        NotFoundError: No such operation.
+        ProblemError: The caller's token ended meanwhile.
+    """
     operation = await parts.reads.ask(lambda reader: reader.operation(operation_id))
     if operation.status == "pending" and wait_s > 0:
         await parts.watch.until(
             lambda news: operation_id not in news.pending, min(wait_s, parts.settings.max_wait_s)
         )
+        await recheck(request)
         operation = await parts.reads.ask(lambda reader: reader.operation(operation_id))
     return operation
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from bayeslaw.errors import NotFoundError
@@ -51,6 +52,7 @@ _FAILURE_STANDS_S = 30.0
     },
 )
 async def get_recommendation(
+    request: Request,
     parts: Here,
     caller: MayRead,
     study_id: StudyPath,
@@ -77,7 +79,7 @@ async def get_recommendation(
         if kept is not None and kept["is_current"]:
             return json_response(kept)
     operation = await _asked(parts, study_id, question)
-    operation = await waited_for(parts, operation.operation_id, wait_s)
+    operation = await waited_for(request, parts, operation.operation_id, wait_s)
     if is_own and operation.error is None:
         kept = await parts.reads.ask(lambda reader: _kept(reader, study_id))
         if kept is not None:

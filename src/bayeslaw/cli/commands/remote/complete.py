@@ -13,8 +13,8 @@ from bayeslaw.cli.output import console, print_json
 _OUTCOMES = {
     "accepted": "run {run} is {status}",
     "duplicate": "run {run} is {status}; this result was there already",
-    "kept_as_evidence": "run {run} is {status} with another result, which stands; this one is kept "
-    "as an event",
+    "kept_as_evidence": "run {run} is {status}, with another result, which stands; this one is "
+    "kept as an event",
 }
 
 
@@ -39,5 +39,6 @@ def complete(
     if as_json:
         print_json(answer.model_dump())
     else:
-        said = _OUTCOMES[answer.outcome].format(run=run_id, status=answer.run.status)
-        console().print(said + (" (late)" if answer.is_late else ""), markup=False, highlight=False)
+        status = answer.run.status + (", late" if answer.is_late else "")
+        said = _OUTCOMES[answer.outcome].format(run=run_id, status=status)
+        console().print(said, markup=False, highlight=False)

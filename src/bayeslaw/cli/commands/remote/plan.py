@@ -38,8 +38,9 @@ def plan(
     for item in content["items"]:
         if item.get("why"):
             _say(f"{item['rank']}: {item['why']}")
-    if found.exhausted is not None:
-        _say(f"{found.exhausted.code}: {found.exhausted.detail}")
+    for reason in (found.exhausted, found.waiting):
+        if reason is not None:
+            _say(f"{reason.code}: {reason.detail}")
     _say(
         f"{found.n_ready} of these are left; {found.pending} runs wait to be handed out before them"
     )

@@ -17,7 +17,7 @@ def studies(
         print_json([study.model_dump() for study in found])
         return
     print_table(
-        f"{len(found)} studies",
+        f"studies of {client.url}",
         ["study", "state", "made", "budget [h]"],
         [
             [
