@@ -57,10 +57,20 @@ def measure(quick: bool, folder: Path, parts: list[str]) -> tuple[dict[str, Any]
         "headline": headline(found),
         "protocol": _protocol(),
         "command": " ".join(["python", "-m", "benchmarks.service", *sys.argv[1:]]),
+        # More than one where the service was changed between two parts.
+        "service_sources": sorted(_sources(found)),
         "service_versions": {name: _version(name) for name in _PACKAGES},
         **found,
     }
     return figures, table(found)
+
+
+def _sources(found: Any) -> set[str]:
+    """Return the hashes of all sources that figures come from."""
+    if not isinstance(found, dict):
+        return set()
+    own = {found["service_source"]} if "service_source" in found else set()
+    return own.union(*(_sources(part) for part in found.values()))
 
 
 def _load(folder: Path, sizes: Sizes) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def send_malformed(folder: Path, *, n_an_operation: int, seed: int = 0) -> dict[
                 found["title"]: {"n": found["count"], "operations": found["operations"]}
                 for found in report["failures"]
             },
-            "n_errors": report["test_cases"]["errored"],
+            "errors": report["errors"][:10],
             "statuses": statuses,
             "n_5xx_but_503": sum(
                 n for status, n in statuses.items() if status[0] == "5" and status != "503"

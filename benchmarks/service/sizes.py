@@ -26,18 +26,18 @@ class Sizes:
         race_warm_up_s: Before that [s].
     """
 
-    load_s: float = 60.0
-    planner_s: float = 60.0
+    load_s: float = 30.0
+    planner_s: float = 40.0
     growth_runs: tuple[int, ...] = (1_000, 10_000, 30_000, 100_000)
-    growth_s: float = 20.0
+    growth_s: float = 12.0
     kills: tuple[tuple[str, int], ...] = (("sqlite", 200), ("postgres", 80))
     planner_kills: int = 20
     restarts: int = 10
     odd_runs: int = 500
     loris_s: float = 30.0
     large_bodies: int = 8
-    malformed: int = 300
-    race_s: float = 60.0
+    malformed: int = 250
+    race_s: float = 30.0
     race_warm_up_s: float = 5.0
 
 

@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
+from benchmarks.service.audit import audit
+from benchmarks.service.steadfast import LEASE_S
 
 from bayeslaw.runs import JobResult, Run
 from bayeslaw.space import Architecture
 from bayeslaw.store import Event, SqlStore
 from bayeslaw.study.state import StudyState
-from benchmarks.service.audit import audit
-from benchmarks.service.steadfast import LEASE_S
 
 SHAPE = Architecture(
     n_layers=2, d_model=64, n_heads=4, n_kv_heads=2, head_dim=16, d_ff=128, vocab_size=256

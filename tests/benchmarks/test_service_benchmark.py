@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-
 from benchmarks.service import sizes
 from benchmarks.service.auth import needed_scopes
 from benchmarks.service.broken_stores import n_server_errors

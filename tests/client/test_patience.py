@@ -77,3 +77,14 @@ def test_an_answer_of_another_version_is_said_to_be_one(study, scripted):
         UnavailableError, match=r"no Suggested .*runs: Input should be a valid array"
     ):
         study.suggest("w")
+
+
+def test_what_ended_a_block_is_told_though_the_service_refuses_to_hear_of_it(
+    study, scripted, caplog
+):
+    scripted.will(200, {"runs": [RUN]})
+    scripted.will(409, {"status": 409, "code": "lease-lost", "detail": "it is w2's"})
+    with pytest.raises(ZeroDivisionError), study.working("w"):
+        raise ZeroDivisionError
+    assert scripted.seen[1][1].endswith("r1:abandon")
+    assert "was not given up" in caplog.text and "it is w2's" in caplog.text

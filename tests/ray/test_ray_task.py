@@ -25,7 +25,8 @@ VALUES = {
     "threads": 1, "submission": "s1", "grace_seconds": 5.0, "n_requeues": 0, "max_requeues": 3,
 }  # fmt: skip
 WORKER = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as a Ray worker does
 from bayeslaw.executors.ray.task import run_job
 print(run_job(sys.argv[1], {LAB!r}, **{VALUES!r}))
 """
@@ -102,6 +103,17 @@ def test_a_worker_ends_what_an_earlier_one_still_runs_on_this_machine(worker, tm
     assert (folder / "result.json").exists()
     assert not (folder / "doubled").exists()
     assert len(pids(folder)) == 2
+
+
+def test_a_worker_told_to_end_lets_go_of_the_folder_only_when_its_lab_is_gone(worker, tmp_path):
+    folder = write_job(tmp_path / "r1", 600)
+    told = worker(folder)
+    wait_until((folder / "checkpoint").exists)
+    told.terminate()
+    wait_until(lambda: read_claim(folder) == {})
+    assert all(start_time(pid) is None for pid in pids(folder)[0][:2])
+    assert (folder / "told to stop").exists()
+    assert told.wait(timeout=20) == 1
 
 
 def test_an_interrupt_ends_the_job(worker, tmp_path):

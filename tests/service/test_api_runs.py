@@ -216,3 +216,16 @@ def test_what_is_not_there_is_not_found(client, study, path):
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_two_runs_that_are_timed_alike_are_two_measurements(client, study, plan):
+    plan(2)
+    timing = {
+        "architecture": BASELINE, "device": "d", "engine_version": "e", "n_repeats": 0,
+        "out_of_memory": True,
+    }  # fmt: skip
+    for run in suggested(client, study, count=2):
+        path = f"{study}/runs/{run['run_id']}:complete"
+        for _ in range(2):
+            assert client.post(path, json=result(measurement=timing)).status_code == 200
+    assert len(client.get(f"{study}/measurements").json()["measurements"]) == 2

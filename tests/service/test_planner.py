@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 from tests.service.planner_world import (
     FitterHere,
@@ -15,13 +16,16 @@ from tests.service.planner_world import (
 )
 
 from bayeslaw.errors import NotFoundError
+from bayeslaw.models.latency import fit_latency
 from bayeslaw.runs import Run
 from bayeslaw.service.planner.attempts import Attempts
 from bayeslaw.service.planner.known import Known
 from bayeslaw.service.planner.planner import Planner
+from bayeslaw.service.planner.remembering import RememberingSurrogate
 from bayeslaw.space import Architecture, Candidate
 from bayeslaw.store import Operation, SqlStore
 from bayeslaw.study import planning
+from bayeslaw.study.advising import to_measure
 
 
 @pytest.fixture
@@ -306,3 +310,20 @@ def test_a_law_takes_over_is_updated_and_fitted_again(store, plan_with):
     settle(anew)
     assert planned(store) == found
     assert anew.desks["small"].learner.n_fits == 0  # what was fitted is found again
+
+
+@pytest.mark.slow
+def test_what_is_remembered_of_a_latency_is_what_would_be_drawn():
+    config = config_of(measured=8)
+    timed = [timing_of(shape, config.serving) for shape in to_measure(config, [])]
+    plain = fit_latency(timed, seed=0)
+    remembering = RememberingSurrogate.of(plain)
+    asked = ([measurement.architecture for measurement in timed[:3]], config.serving, 64, 7)
+    drawn = remembering.draw_with_timings(*asked)
+    for found, wanted in zip(drawn, plain.draw_with_timings(*asked), strict=True):
+        assert found.keys() == wanted.keys()
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+    for seed in range(20):  # others are drawn beside it, and it is asked for all along
+        remembering.draw_with_timings(*asked[:3], seed=100 + seed)
+        assert remembering.draw_with_timings(*asked) is drawn
+    assert len(remembering.drawn) <= 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -155,15 +155,21 @@ def holding(
     try:
         yield held
     except (KeyboardInterrupt, SystemExit) as error:
-        if not held.is_settled:
-            held.requeue(f"the worker was told to end ({type(error).__name__})")
+        _give_up(held, held.requeue, f"the worker was told to end ({type(error).__name__})")
         raise
     except Exception as error:
-        if not held.is_settled:
-            held.abandon(f"{type(error).__name__}: {error}"[:1000])
+        _give_up(held, held.abandon, f"{type(error).__name__}: {error}"[:1000])
         raise
     else:
-        if not held.is_settled:
-            held.abandon("the worker left it without a result")
+        _give_up(held, held.abandon, "the worker left it without a result")
     finally:
         held.close()
+
+
+def _give_up(held: HeldRun, give_up: Callable[[str], None], reason: str) -> None:
+    if held.is_settled:
+        return
+    try:
+        give_up(reason)
+    except BayeslawError as error:  # the lease ends by itself; what ended the block matters more
+        _log.warning("run %s was not given up: %s", held.run.run_id, error)

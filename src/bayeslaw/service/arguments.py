@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -18,8 +19,9 @@ from starlette.requests import Request
 from bayeslaw.service.problems import ProblemError
 from bayeslaw.service.strict_json import read_json
 
-# Reading a larger body takes so long that other callers would notice [byte].
+# Reading a larger body takes so long that other callers would notice [byte]: one at a time, aside.
 _LARGE_BODY = 64 * 1024
+_aside = ThreadPoolExecutor(1, thread_name_prefix="bayeslaw-large-body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Arguments:
         body = await _body_of(request)
         try:
             if len(body) > _LARGE_BODY:
-                values[name] = await asyncio.to_thread(_checked, adapter, body)
+                loop = asyncio.get_running_loop()
+                values[name] = await loop.run_in_executor(_aside, _checked, adapter, body)
             else:
                 values[name] = _checked(adapter, body)
         except ValidationError as error:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from bayeslaw.service.reads import Reads
 from bayeslaw.service.settings import Settings
-from bayeslaw.service.space_check import SpaceChecks
+from bayeslaw.service.space_checks import SpaceChecks
 from bayeslaw.service.watch import Watch
 from bayeslaw.service.writer import Writer
 from bayeslaw.store import SqlStore

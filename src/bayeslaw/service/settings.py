@@ -45,10 +45,10 @@ class Settings(BaseModel):
 
     max_waiting_writes: Annotated[int, Field(ge=1)] = 2_000
     max_batch: Annotated[int, Field(ge=1)] = 48
-    read_threads: Annotated[int, Field(ge=1)] = 4
+    read_threads: Annotated[int, Field(ge=1)] = 2
     watch_interval_s: Annotated[float, Field(gt=0)] = 0.05
     max_wait_s: Annotated[float, Field(ge=0)] = 60.0
-    validate_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    validate_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     max_lost: Annotated[int, Field(ge=1)] = 3
     retry_after_s: Annotated[int, Field(ge=1)] = 1
 

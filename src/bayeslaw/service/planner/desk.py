@@ -118,6 +118,11 @@ class Desk:
         """Whether runs are under way of which the plan did not know."""
         return not self._planned_for.issuperset(_candidates(self.evidence.pending))
 
+    def prepare(self) -> bool:
+        """Learn what the first plan by a law will need, while nothing else is to be done."""
+        is_open = self.is_by_law and self.known.state == "active" and self.known.seq > 0
+        return is_open and self.learner.learn_latency(self.evidence)
+
     def fit_due(self) -> dict[str, Any] | None:
         """Return the request for the fit that is due; None where none is."""
         if self.known.state == "closed" or not (self.is_by_law or self.wants_fit):

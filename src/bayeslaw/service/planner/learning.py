@@ -64,6 +64,15 @@ class Learner:
         self.told = tell(self.fitted, evidence.losses)
         return self.told
 
+    def learn_latency(self, evidence: Evidence) -> bool:
+        """Fit the latency anew where timings came in, and return whether it was."""
+        if len(evidence.measurements) == self._timed:
+            return False
+        latency, self._latency_notes = learn_latency(self._config, evidence)
+        self._latency = None if latency is None else RememberingSurrogate.of(latency)
+        self._timed = len(evidence.measurements)
+        return True
+
     def beliefs(
         self, evidence: Evidence, *, n_members: int = 512, only_costs: bool = False
     ) -> Beliefs:
@@ -79,10 +88,7 @@ class Learner:
         if only_costs:
             self.notes = cost_notes
             return Beliefs(cost=cost)
-        if len(evidence.measurements) != self._timed:
-            latency, self._latency_notes = learn_latency(self._config, evidence)
-            self._latency = None if latency is None else RememberingSurrogate.of(latency)
-            self._timed = len(evidence.measurements)
+        self.learn_latency(evidence)
         self.notes = (*self._latency_notes, *cost_notes)
         return believe(self._config, self.told.posteriors, self._latency, cost, n_members=n_members)
 

@@ -75,7 +75,9 @@ class Planner:
         for desk in due:
             self._plan(desk)
         answered = self._answer_operations()
-        return bool(worked or due or answered)
+        if worked or due or answered:
+            return True
+        return any(self._prepare(desk) for desk in self.desks.values())
 
     def _look_for_studies(self) -> None:
         now = time.monotonic()
@@ -122,6 +124,13 @@ class Planner:
             return desk.is_plan_due()
         except UnavailableError:
             raise
+        except Exception as error:
+            self._report(desk, error)
+            return False
+
+    def _prepare(self, desk: Desk) -> bool:
+        try:
+            return desk.prepare()
         except Exception as error:
             self._report(desk, error)
             return False

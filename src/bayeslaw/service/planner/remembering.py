@@ -40,11 +40,13 @@ class RememberingSurrogate(LatencySurrogate):
     ) -> _Drawn:
         """Draw latency curves and one more timing of each value, or return what was drawn before."""
         asked = (tuple(architectures), workload, n_draws, seed)
-        if asked not in self.drawn:
+        found = self.drawn.pop(asked, None)
+        if found is None:
             found = super().draw_with_timings(architectures, workload, n_draws, seed)
             for values in (*found[0].values(), *found[1].values()):
                 values.flags.writeable = False
             while len(self.drawn) >= _KEPT:
                 del self.drawn[next(iter(self.drawn))]
-            self.drawn[asked] = found
-        return self.drawn[asked]
+        # Last of all, so that what is asked for again and again stays.
+        self.drawn[asked] = found
+        return found

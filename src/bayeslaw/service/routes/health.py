@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from bayeslaw.service.parts import Here, Parts
 from bayeslaw.service.problems import ProblemError
 from bayeslaw.service.schemas.health import Alive, Ready
 from bayeslaw.service.schemas.problem import problem
+from bayeslaw.store import Answer, Transaction
 
 router = lean_router("health")
 
@@ -58,11 +60,18 @@ async def _try_store(parts: Parts) -> None:
     try:
         async with asyncio.timeout(_TRIED_FOR_S):
             await parts.reads.ask(lambda reader: reader.last_seq())
-            await parts.writer.run(lambda transaction: transaction.forget_answers(0.0))
+            await parts.writer.run(_write_something)
     except TimeoutError:
         raise _not_ready(f"the store did not answer within {_TRIED_FOR_S:g} s") from None
     except UnavailableError as error:
         raise _not_ready(str(error)) from None
+
+
+def _write_something(transaction: Transaction) -> None:
+    """Write a row and take it out again, which a disk that is full does not let happen."""
+    answer = Answer("", 200, {}, "")
+    transaction.remember("", f"readyz-{secrets.token_hex(8)}", answer, at=0.0)
+    transaction.forget_answers(1.0)
 
 
 def _not_ready(detail: str) -> ProblemError:

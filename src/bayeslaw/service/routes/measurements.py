@@ -18,6 +18,7 @@ from bayeslaw.service.schemas.measurement import (
     NewMeasurement,
     NewMeasurements,
     measurement_answer,
+    measurement_name,
 )
 from bayeslaw.service.schemas.names import PageSize, PageToken, StudyPath
 from bayeslaw.service.schemas.problem import problems
@@ -45,7 +46,7 @@ async def add_measurements(
         names = [
             state.add_measurement(
                 timing,
-                measurement_id=entry.measurement_id,
+                measurement_id=entry.measurement_id or measurement_name(timing, entry.run_id or ""),
                 cost_gpu_hours=entry.cost_gpu_hours,
                 run_id=entry.run_id or "",
             )

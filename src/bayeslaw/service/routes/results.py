@@ -10,6 +10,7 @@ from starlette.responses import Response
 from bayeslaw.runs import JobResult
 from bayeslaw.service.lean_route import lean_router
 from bayeslaw.service.routes.callers import RUN_PATH, ReportVerb, Verb
+from bayeslaw.service.schemas.measurement import measurement_name
 from bayeslaw.service.schemas.problem import problems
 from bayeslaw.service.schemas.run import run_answer
 from bayeslaw.service.schemas.verbs import Abandon, Complete, Fail, RunAndOutcome
@@ -49,7 +50,8 @@ async def complete(verb: ReportVerb, body: Complete) -> Response:
     def change(state: StudyState) -> None:
         state.complete(verb.run_id, result, worker_id=body.worker_id or "")
         if timing is not None:
-            state.add_measurement(timing, run_id=verb.run_id)
+            name = measurement_name(timing, verb.run_id)
+            state.add_measurement(timing, measurement_id=name, run_id=verb.run_id)
 
     return await _ending(verb, change)
 

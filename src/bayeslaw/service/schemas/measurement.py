@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from bayeslaw.errors import InvalidInputError
 from bayeslaw.runs import Measurement
+from bayeslaw.runs.measurement import TIMED
 from bayeslaw.service.schemas.architecture import ArchitectureBody
 from bayeslaw.service.schemas.names import (
     Body,
@@ -67,6 +71,11 @@ class MeasurementBody(Body):
         Raises:
             InvalidInputError: Timings are missing, or there are some though nothing fitted.
         """
+        missing = [name for name in TIMED if getattr(self, name) is None]
+        if missing and not self.out_of_memory:
+            raise InvalidInputError(
+                f"a measurement needs {missing}, or out_of_memory when the network did not fit"
+            )
         return Measurement.from_dict(self.model_dump())
 
 
@@ -107,6 +116,15 @@ class MeasurementPage(Document):
 
     measurements: list[MeasurementDocument]
     next_page_token: NextPageToken
+
+
+def measurement_name(timing: Measurement, run_id: str) -> str:
+    """Return a name for a timing that was given none.
+
+    Two runs of one architecture may be timed alike, to the digit, and are two measurements still.
+    """
+    content = json.dumps([run_id, timing.to_dict()], sort_keys=True)
+    return "m-" + hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def measurement_answer(entry: StoredMeasurement) -> dict[str, Any]:
