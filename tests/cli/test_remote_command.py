@@ -85,7 +85,7 @@ def test_wrong_files_and_servers_end_with_their_codes(bayeslaw, service, tmp_pat
     assert code == 3 and "BAYESLAW_TOKEN" in err
     (tmp_path / "token").write_text("")
     code, _, err = bayeslaw("remote", "studies", "--token-file", tmp_path / "token")
-    assert code == 2 and "is empty" in err
+    assert code == 2 and "is empty" in " ".join(err.split())
     code, _, err = bayeslaw("remote", "studies", "--home", tmp_path)
     assert code == 3 and "bayeslaw serve" in err
 

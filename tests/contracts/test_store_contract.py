@@ -66,7 +66,7 @@ def event(kind="told", **fields):
 
 
 def commit(store, study, events, *, runs=(), measurements=(), documents=()):
-    """Write all of it in one transaction, each with the first event, and return the last number."""
+    """Write all of it in one transaction, each with the first event; return the last number."""
     first, *more = events
     with store.changing(study) as change:
         for entry in runs:
@@ -78,8 +78,8 @@ def commit(store, study, events, *, runs=(), measurements=(), documents=()):
         if not (runs or measurements or documents):
             more = events
         for told in more:
-            last = change.record(told)
-    return last if more else None
+            change.record(told)
+    return store.last_seq(study)
 
 
 def measurement(tpot_ms=1.0):

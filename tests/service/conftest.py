@@ -17,7 +17,7 @@ from bayeslaw.service.app import create_app
 from bayeslaw.service.schemas.study import EXAMPLE_CONFIG
 from bayeslaw.service.tokens import create_token
 from bayeslaw.space import Architecture
-from bayeslaw.store import PlanItem, SqlStore
+from bayeslaw.store import PlanItem, SqlStore, copy_store
 
 BASELINE = EXAMPLE_CONFIG["target"]["baseline"]
 
@@ -65,14 +65,27 @@ def new_database(postgres_url) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request, tmp_path, empty_store) -> Iterator[SqlStore]:
+def store_address(request, tmp_path, empty_store) -> str:
     if request.param == "postgres":
-        where = request.getfixturevalue("new_database")()
-    else:
-        where = tmp_path / "store.db"
-        shutil.copy(empty_store, where)
-    with SqlStore(where) as opened:
+        return request.getfixturevalue("new_database")()
+    return str(shutil.copy(empty_store, tmp_path / "store.db"))
+
+
+@pytest.fixture
+def store(store_address) -> Iterator[SqlStore]:
+    with SqlStore(store_address) as opened:
         yield opened
+
+
+@pytest.fixture
+def everything(store_address, tmp_path) -> Callable[[], bytes]:
+    """Return every byte that a store keeps."""
+
+    def read() -> bytes:
+        copy_store(store_address, tmp_path / "copy.db")
+        return b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+    return read
 
 
 @pytest.fixture

@@ -23,10 +23,13 @@ SUGGEST = "/v1/studies/tiny/runs:suggest"
 
 @pytest.fixture
 def planner(store, clock):
-    """Answer the only operation that is pending."""
+    """Answer the only operation that is pending, once there is one."""
 
     def finish(**answer):
-        (operation,) = store.pending_operations()
+        deadline = time.monotonic() + 20
+        while not (pending := store.pending_operations()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (operation,) = pending
         with store.transaction() as transaction:
             transaction.finish_operation(operation.operation_id, at=clock(), **answer)
         return operation

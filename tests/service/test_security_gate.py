@@ -142,11 +142,11 @@ async def test_a_revoked_token_is_out_at_once_with_both_secrets_and_stays_out(st
         rotate_token(store, token.token_id, at=world.now)
 
 
-async def test_a_token_revoked_by_another_process_is_out_when_trust_ends(store, tmp_path):
+async def test_a_token_revoked_by_another_process_is_out_when_trust_ends(store, store_address):
     world = World(store, trust_s=0.2)
     token, secret = world.made()
     assert (await world.ask(secret))[0] == 200
-    with SqlStore(tmp_path / "store.db") as other:
+    with SqlStore(store_address) as other:
         revoke_token(other, token.token_id, at=world.now)
     began = time.monotonic()
     while (await world.ask(secret))[0] == 200:
@@ -236,10 +236,10 @@ async def test_every_answer_has_the_headers_that_browsers_heed(store):
         assert "access-control-allow-origin" not in answer.headers
 
 
-def test_the_store_holds_no_secret(store, tmp_path):
+def test_the_store_holds_no_secret(store, everything):
     token, first = create_token(store, "a", ["admin"], at=1.0)
     _, second = rotate_token(store, token.token_id, at=2.0)
-    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    content = everything()
     assert token.token_id.encode() in content
     for secret in (first, second):
         assert secret.encode() not in content and secret[5:].encode() not in content

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
 
-from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
+from bayeslaw.errors import NotFoundError, StateError
 from bayeslaw.store import rows, schema
 from bayeslaw.store.reading import Reader
 from bayeslaw.store.records import (
@@ -68,6 +68,7 @@ class Change:
     def __init__(self, connection: Connection, study_id: str) -> None:
         self._connection = connection
         self._runs: dict[str, StoredRun] = {}
+        self._told: list[dict[str, Any]] = []
         self._reader = Reader(connection)
         self.study_id = study_id
         self._head: _Head | None = None
@@ -116,17 +117,15 @@ class Change:
 
     # What is written.
 
-    def put_run(self, entry: StoredRun, event: Event) -> int:
+    def put_run(self, entry: StoredRun, event: Event) -> None:
         """Insert a run (version 0) or replace the version it was read at.
-
-        Returns:
-            The event's number.
 
         Raises:
             StateError: The run has changed since it was read, or a new name is already taken.
         """
         if entry.version == 0:
-            return self.add_runs([(entry, event)])
+            self.add_runs([(entry, event)])
+            return
         run_id = entry.run.run_id
         if self.run(run_id).version != entry.version:
             raise StateError(
@@ -141,9 +140,9 @@ class Change:
         self._count(self._runs[run_id], sign=-1)
         self._count(entry)
         self._runs[run_id] = replace(entry, version=values["version"])
-        return self.record(event, ("runs", run_id, changed))
+        self.record(event, ("runs", run_id, changed))
 
-    def add_runs(self, entries: Sequence[tuple[StoredRun, Event]]) -> int:
+    def add_runs(self, entries: Sequence[tuple[StoredRun, Event]]) -> None:
         """Insert runs that are not stored yet, each with its event.
 
         Raises:
@@ -171,14 +170,14 @@ class Change:
                 for name, row in zip(names, values, strict=True)
             ],
         )
-        return self._record_all(
+        self._record_all(
             [
                 (event, ("runs", name, row))
                 for (_, event), name, row in zip(entries, names, values, strict=True)
             ]
         )
 
-    def add_measurement(self, entry: StoredMeasurement, event: Event) -> int:
+    def add_measurement(self, entry: StoredMeasurement, event: Event) -> None:
         """Add a measurement.
 
         Raises:
@@ -198,9 +197,9 @@ class Change:
         )
         self._lock().tallies.add_measurement(entry)
         self._is_counted = False
-        return self.record(event, ("measurements", name, values))
+        self.record(event, ("measurements", name, values))
 
-    def put_document(self, name: str, payload: Any, event: Event) -> int:
+    def put_document(self, name: str, payload: Any, event: Event) -> None:
         """Write the next version of a document."""
         table = schema.documents
         here = (table.c.study_id == self.study_id) & (table.c.name == name)
@@ -210,14 +209,14 @@ class Change:
         self._connection.execute(
             insert(table).values(study_id=self.study_id, name=name, version=version, **values)
         )
-        return self.record(event, ("documents", [name, version], values))
+        self.record(event, ("documents", [name, version], values))
 
-    def set_state(self, state: StudyStatus, event: Event) -> int:
+    def set_state(self, state: StudyStatus, event: Event) -> None:
         """Hand runs out from now on, or not, or never again."""
         self._head = replace(self._lock(), state=state, version=self._lock().version + 1)
         values = {"state": state, "version": self._head.version}
         self._update_study(**values)
-        return self.record(event, ("studies", self.study_id, values))
+        self.record(event, ("studies", self.study_id, values))
 
     def new_name(self) -> str:
         """Return a run name that was never given in this study, and count it as given."""
@@ -228,9 +227,9 @@ class Change:
                 self._is_counted = False
                 return name
 
-    def record(self, event: Event, *changes: tuple[str, Any, dict[str, Any]]) -> int:
-        """Append an event and return its number."""
-        return self._record_all([(event, *changes)])
+    def record(self, event: Event, *changes: tuple[str, Any, dict[str, Any]]) -> None:
+        """Append an event."""
+        self._record_all([(event, *changes)])
 
     def replace_plan(self, items: Sequence[PlanItem]) -> None:
         """Put another plan in the place of what is left of the present one."""
@@ -264,10 +263,13 @@ class Change:
         """Take nothing for known any more: some of what was written here was undone."""
         self._runs.clear()
         # Read when it is asked for: the connection itself may be what failed.
-        self._head, self._is_counted = None, True
+        self._head, self._is_counted, self._told = None, True, []
 
     def finish(self) -> None:
-        """Write the sums, and how many names were given."""
+        """Write what was put off: events, all in one statement, and the sums over the study."""
+        if self._told:
+            self._connection.execute(_TELL, self._told)
+            self._told = []
         if not self._is_counted:
             self._update_study(n_named=self._n_named, tallies=self._lock().tallies.to_dict())
             self._is_counted = True
@@ -294,11 +296,9 @@ class Change:
         here = table.c.study_id == self.study_id
         self._connection.execute(update(table).where(here).values(**values))
 
-    def _record_all(self, told: Sequence[tuple[Any, ...]]) -> int:
-        if not told:
-            raise InvalidInputError("a change needs an event that tells of it, got none")
-        values = [
-            {
+    def _record_all(self, told: Sequence[tuple[Any, ...]]) -> None:
+        for event, *changes in told:
+            row = {
                 "study_id": self.study_id,
                 "at": event.at,
                 "kind": event.kind,
@@ -306,10 +306,4 @@ class Change:
                 "payload": rows.checked_json(event.payload, f"event {event.kind!r}"),
                 "changes": list(changes) or None,
             }
-            for event, *changes in told
-        ]
-        *first, last = values
-        if first:
-            self._connection.execute(_TELL, first)
-        result = self._connection.execute(_TELL, last)
-        return int(result.inserted_primary_key[0])  # pyright: ignore[reportOptionalSubscript]
+            self._told.append(row)

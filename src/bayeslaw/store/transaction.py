@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from bayeslaw.errors import InvalidInputError, NotFoundError, StateError
 from bayeslaw.store import rows, schema
@@ -28,6 +27,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._changes: dict[str, Change] = {}
+        self._answers: dict[tuple[str, str], tuple[Answer, float]] = {}
         self._reader = Reader(connection)
 
     @property
@@ -45,6 +45,7 @@ class Transaction:
                 yield self
                 self.finish()
         except BaseException:
+            self._answers.clear()
             for change in self._changes.values():
                 change.forget()
             raise
@@ -53,6 +54,13 @@ class Transaction:
         """Write what was put off; the store calls this before it commits."""
         for change in self._changes.values():
             change.finish()
+        if self._answers:
+            values = [
+                {"token_id": token_id, "key": key, "at": at, **asdict(answer)}
+                for (token_id, key), (answer, at) in self._answers.items()
+            ]
+            self._connection.execute(_REMEMBER, values)
+            self._answers.clear()
 
     # Studies.
 
@@ -133,6 +141,8 @@ class Transaction:
 
     def answer(self, token_id: str, key: str) -> Answer | None:
         """Return what was answered under that key before; None when nothing was."""
+        if (token_id, key) in self._answers:
+            return self._answers[token_id, key][0]
         row = self._connection.execute(_ANSWER, {"token": token_id, "key": key}).first()
         return None if row is None else Answer(row.fingerprint, row.status, row.headers, row.body)
 
@@ -140,14 +150,11 @@ class Transaction:
         """Keep an answer, to be given again.
 
         Raises:
-            StateError: Something was answered under that key meanwhile; this part of the
-                transaction is lost.
+            StateError: Something was answered under that key before.
         """
-        values = {"token_id": token_id, "key": key, "at": at, **asdict(answer)}
-        try:
-            self._connection.execute(_REMEMBER, values)
-        except IntegrityError as error:
-            raise StateError(f"the key {key!r} was answered meanwhile; ask again") from error
+        if self.answer(token_id, key) is not None:
+            raise StateError(f"the key {key!r} was answered before")
+        self._answers[token_id, key] = answer, at
 
     def forget_answers(self, before: float) -> int:
         """Remove answers older than that moment [s since 1970] and return how many."""
