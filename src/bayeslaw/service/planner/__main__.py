@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ def main() -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    at_end: list[Callable[[], None]] = []
+    if options.parent is not None:
+        # Before the imports, which take seconds: the service may be killed in them too.
+        end_with(options.parent, lambda: [leave() for leave in at_end])
     # Imported under the lock: a second planner that waits for its turn costs no memory.
     from bayeslaw.service.planner.planner import Planner
     from bayeslaw.store import SqlStore, SteadyClock
@@ -59,8 +63,7 @@ def _plan(options: argparse.Namespace) -> None:
     with SqlStore(options.store) as store:
         share = (options.index, options.of)
         planner = Planner(store, options.home, SteadyClock(), share=share)
-        if options.parent is not None:
-            end_with(options.parent, planner.attempts.leave)
+        at_end.append(planner.attempts.leave)
         _LOG.info("planning for %s", options.home)
         try:
             _loop(planner)

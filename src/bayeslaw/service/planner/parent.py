@@ -10,7 +10,7 @@ from collections.abc import Callable
 _LOOK_EVERY_S = 0.25
 
 
-def end_with(parent: int, leave: Callable[[], None] = lambda: None) -> None:
+def end_with(parent: int, leave: Callable[[], object] = lambda: None) -> None:
     """End this process, at once and from any state, when the process that started it is gone.
 
     Args:
@@ -20,7 +20,7 @@ def end_with(parent: int, leave: Callable[[], None] = lambda: None) -> None:
     threading.Thread(target=_watch, args=(parent, leave), daemon=True, name="parent").start()
 
 
-def _watch(parent: int, leave: Callable[[], None]) -> None:
+def _watch(parent: int, leave: Callable[[], object]) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_EVERY_S)
     # Not sys.exit: the main thread may be inside a compiler for many seconds. Nothing is lost:
