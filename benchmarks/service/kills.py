@@ -45,7 +45,7 @@ def measure_kills(
         address = url or folder / "home" / "study.db"
         with service:
             service.make("/v1/studies", {"config": study_config(STUDY)})
-            lay_plan(address, STUDY, 200 * n_kills + 2000, seed=seed)
+            lay_plan(address, STUDY, 400 * n_kills + 4000, seed=seed)
             tokens = service.make_tokens(4)
             crew = Steadfast(str(folder / "crew"), service.port, STUDY, tokens, seed=seed)
             process = crew.begin()

@@ -81,6 +81,7 @@ def send_malformed(folder: Path, *, n_an_operation: int, seed: int = 0) -> dict[
                 for found in report["failures"]
             },
             "errors": report["errors"][:10],
+            "network_errors": _network_errors(folder),
             "statuses": statuses,
             "n_5xx_but_503": sum(
                 n for status, n in statuses.items() if status[0] == "5" and status != "503"
@@ -107,7 +108,7 @@ def _run(
         "--header", f"Authorization: Bearer {token}",
         "--phases", "examples,coverage,fuzzing", "--max-examples", str(n_an_operation),
         "--checks", "all", "--exclude-checks", _LEFT_OUT, "--continue-on-failure", "--no-shrink",
-        "--request-timeout", "30", "--seed", str(seed),
+        "--request-timeout", "10", "--seed", str(seed),
         "--report", "json", "--report-json-path", str(report),
     ]  # fmt: skip
     known = {"SCHEMATHESIS_HOOKS": str(_HOOKS), "BAYESLAW_STUDY": STUDY, "BAYESLAW_RUN": run_id}
@@ -121,6 +122,12 @@ def _run(
             f"schemathesis failed: {(folder / 'schemathesis.log').read_text()[-2000:]}"
         )
     return json.loads(report.read_text())
+
+
+def _network_errors(folder: Path) -> list[str]:
+    """Return what schemathesis says of requests that got no answer."""
+    text = (folder / "schemathesis.log").read_text()
+    return re.findall(r"Network Error.{0,600}", text, flags=re.DOTALL)[:5]
 
 
 def _statuses(service: ServiceProcess, token: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ def set_clocks(folder: Path, *, step_s: float, seed: int = 0) -> dict[str, Any]:
     """
     service = ServiceProcess(folder / "home", command=("-m", "benchmarks.service.clocked_server"))
     freed_s: list[dict[str, Any]] = []
-    with service:
+    with service, ThreadPoolExecutor(1) as pool:
         service.make("/v1/studies", {"config": study_config(STUDY)})
-        lay_plan(folder / "home" / "study.db", STUDY, 5_000, seed=seed)
+        lay_plan(folder / "home" / "study.db", STUDY, 30_000, seed=seed)
         tokens = service.make_tokens(4)
         crew = Steadfast(str(folder / "crew"), service.port, STUDY, tokens, seed=seed)
         process = crew.begin()
@@ -39,11 +40,10 @@ def set_clocks(folder: Path, *, step_s: float, seed: int = 0) -> dict[str, Any]:
             # One that is never heard of again.
             run_id = _take(service, f"dead-{number}")
             begin = time.perf_counter()
-            time.sleep(0.2)
+            waiting = pool.submit(_wait_until_free, service, run_id, begin)
+            time.sleep(0.5)
             _set(folder / "home" / "offset", offset_s)
-            freed_s.append(
-                {"offset_s": offset_s, "freed_after_s": _wait_until_free(service, run_id, begin)}
-            )
+            freed_s.append({"offset_s": offset_s, "freed_after_s": waiting.result()})
             time.sleep(step_s)
         counts = crew.end(process)
     address = folder / "home" / "study.db"
@@ -73,12 +73,13 @@ def _set(path: Path, offset_s: float) -> None:
 
 def _wait_until_free(service: ServiceProcess, run_id: str, begin: float) -> float | None:
     """Return when a run was taken from its dead worker [s]; None when it never was."""
-    worker = None
+    path = f"/v1/studies/{STUDY}/runs/{run_id}"
+    n_lost = None
     while time.perf_counter() - begin < 4 * _DEAD_LEASE_S:
-        _, run = service.call("GET", f"/v1/studies/{STUDY}/runs/{run_id}")
-        now_by = (run["lease"] or {}).get("worker_id")
-        worker = worker or now_by
-        if now_by != worker or run["n_lost"] > 0:
+        _, run = service.call("GET", path)
+        # Somebody may have lost it before.
+        n_lost = run["n_lost"] if n_lost is None else n_lost
+        if run["n_lost"] > n_lost or run["status"] in ("abandoned", "done"):
             return time.perf_counter() - begin
         time.sleep(0.1)
     return None

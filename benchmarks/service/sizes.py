@@ -27,7 +27,7 @@ class Sizes:
     """
 
     load_s: float = 30.0
-    planner_s: float = 40.0
+    planner_s: float = 60.0
     growth_runs: tuple[int, ...] = (1_000, 10_000, 30_000, 100_000)
     growth_s: float = 12.0
     kills: tuple[tuple[str, int], ...] = (("sqlite", 200), ("postgres", 80))
