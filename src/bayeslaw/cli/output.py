@@ -34,9 +34,11 @@ def print_error(error: Exception, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"type": type(error).__name__, "message": message}})
     else:
-        stderr = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
-        stderr.print(
-            Text.assemble((type(error).__name__, "bold red"), f": {message}"), highlight=False
+        # A log is searched for words, so nothing is broken into lines there.
+        Console(stderr=True).print(
+            Text.assemble((type(error).__name__, "bold red"), f": {message}"),
+            highlight=False,
+            soft_wrap=not sys.stderr.isatty(),
         )
 
 
