@@ -307,8 +307,10 @@ def test_runs_are_found_by_status_holder_cost_and_candidate(store, study):
     assert store.tallies(study).runs == {"planned": 2, "leased": 1}
     with store.reading() as reader:
         found = [reader.expired(study, at) for at in (4.9, 5.0, 1.9)]
-        # The last: it lasts longer than it was given for, so the clock was set back.
-        assert [[e.run.run_id for e in part] for part in found] == [[], ["r3"], ["r3"]]
+        assert [[e.run.run_id for e in part] for part in found] == [[], ["r3"], []]
+        # At 1.9 it lasts longer than it was given for, so the clock was set back.
+        found = [reader.stretched(study, at) for at in (4.9, 2.1, 1.9)]
+        assert [[e.run.run_id for e in part] for part in found] == [[], [], ["r3"]]
         assert reader.studies_with_expired(5.0) == [study]
         assert [e.run.run_id for e in reader.runs(study, after=reader.run(study, "r1").position)] == [
             "r2", "r3",

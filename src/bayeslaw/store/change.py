@@ -107,6 +107,10 @@ class Change:
         """Return held runs whose lease is over."""
         return [self._known(entry) for entry in self._reader.expired(self.study_id, at, limit)]
 
+    def stretched(self, at: float) -> list[StoredRun]:
+        """Return held runs whose lease lasts on longer than it was given for."""
+        return [self._known(entry) for entry in self._reader.stretched(self.study_id, at)]
+
     def next_items(self, limit: int, *, max_gpu_hours: float | None = None) -> list[PlanItem]:
         """Return the plan's next items."""
         return self._reader.plan_items(self.study_id, limit=limit, max_gpu_hours=max_gpu_hours)

@@ -38,12 +38,9 @@ _RUNS = schema.runs
 _STUDY_IS = _RUNS.c.study_id == bindparam("study")
 # As the index on it says, so not a parameter.
 _IS_HELD = _RUNS.c.holder != literal_column("''")
-# A lease has run out, or lasts on longer than it was given for: then the clock was set back since,
-# and the lease must not last longer for that.
-_IS_OVER = _IS_HELD & or_(
-    _RUNS.c.expires_at <= bindparam("at"),
-    _RUNS.c.expires_at > bindparam("at") + _RUNS.c.lease_seconds + 1.0,
-)
+# Two questions, not one: a range that an index can answer, and a look at every lease there is.
+_IS_OVER = _IS_HELD & (_RUNS.c.expires_at <= bindparam("at"))
+_IS_STRETCHED = _IS_HELD & (_RUNS.c.expires_at > bindparam("at") + _RUNS.c.lease_seconds + 1.0)
 _RUN = select(_RUNS).where(_STUDY_IS, _RUNS.c.run_id == bindparam("run"))
 _HAS_RUN = select(_RUNS.c.run_id).where(_STUDY_IS, _RUNS.c.run_id == bindparam("run"))
 _HELD_BY = (
@@ -61,7 +58,8 @@ _WAITING_WITHIN = _WAITING.where(_RUNS.c.cost_gpu_hours <= bindparam("hours"))
 _EXPIRED = (
     select(_RUNS).where(_STUDY_IS, _IS_OVER).order_by(_RUNS.c.position).limit(bindparam("limit"))
 )
-_STUDIES_WITH_EXPIRED = select(_RUNS.c.study_id).where(_IS_OVER).distinct()
+_STRETCHED = select(_RUNS).where(_STUDY_IS, _IS_STRETCHED).order_by(_RUNS.c.position)
+_STUDIES_WITH_EXPIRED = select(_RUNS.c.study_id).where(_IS_OVER | _IS_STRETCHED).distinct()
 _HAS_CANDIDATE = (
     select(_RUNS.c.run_id)
     .where(_STUDY_IS, _RUNS.c.candidate == bindparam("candidate"), _RUNS.c.status != "abandoned")
@@ -161,12 +159,20 @@ class Reader:
         return self._connection.execute(query).scalar_one()
 
     def expired(self, study_id: str, at: float, limit: int | None = None) -> list[StoredRun]:
-        """Return held runs whose lease has run out, or ends later than any that was given now."""
+        """Return held runs whose lease has run out."""
         values = {"study": study_id, "at": at, "limit": _ALL if limit is None else limit}
         return [rows.to_run(row) for row in self._connection.execute(_EXPIRED, values)]
 
+    def stretched(self, study_id: str, at: float) -> list[StoredRun]:
+        """Return held runs whose lease lasts on longer than it was given for.
+
+        Then the clock was set back since, and the lease must not last longer for that.
+        """
+        values = {"study": study_id, "at": at}
+        return [rows.to_run(row) for row in self._connection.execute(_STRETCHED, values)]
+
     def studies_with_expired(self, at: float) -> list[str]:
-        """Return the names of studies in which `expired` finds something."""
+        """Return the names of studies in which `expired` or `stretched` finds something."""
         return list(self._connection.execute(_STUDIES_WITH_EXPIRED, {"at": at}).scalars())
 
     def has_candidate(self, study_id: str, key: str) -> bool:
@@ -274,10 +280,12 @@ class Reader:
         found = self._connection.execute(query, {**values, "hours": max_gpu_hours})
         return [rows.to_plan_item(row) for row in found]
 
-    def n_plan_items(self, study_id: str) -> int:
-        """Return how many plan items are left."""
-        here = schema.plan_items.c.study_id == study_id
-        return self._connection.execute(select(func.count()).where(here)).scalar_one()
+    def n_plan_items(self, study_id: str, limit: int = 2000) -> int:
+        """Return how many plan items are left, counted up to a limit."""
+        table = schema.plan_items
+        counted = select(table.c.position).where(table.c.study_id == study_id).limit(limit)
+        query = select(func.count()).select_from(counted.subquery())
+        return self._connection.execute(query).scalar_one()
 
     def operation(self, operation_id: str) -> Operation:
         """Return one operation."""

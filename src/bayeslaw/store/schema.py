@@ -76,6 +76,7 @@ runs = Table(
     Column("lease_seconds", Double, nullable=True),
     Column("is_late", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("study_id", "run_id", name="uq_runs_study_run"),
+    Index("ix_runs_study_position", "study_id", "position"),
     Index("ix_runs_study_status", "study_id", "status", "position"),
     Index("ix_runs_study_candidate", "study_id", "candidate"),
     Index("ix_runs_held", "study_id", "holder", sqlite_where=_IS_HELD, postgresql_where=_IS_HELD),

@@ -53,16 +53,22 @@ def hand_out(
 
 def take_back(change: Change, now: float, *, max_lost: int, limit: int | None = None) -> list[str]:
     """Take back runs whose lease has run out, and return their names."""
-    names = []
-    for entry in change.expired(now, limit):
-        expired = leases.expire(entry, now, max_lost=max_lost)
-        if expired is None:
-            continue
-        changed, event = expired
-        change.put_run(changed, event)
-        if not changed.holder:
-            names.append(entry.run.run_id)
-    return names
+    entries = change.expired(now, limit)
+    for entry in entries:
+        _expire(change, entry, now, max_lost)
+    return [entry.run.run_id for entry in entries]
+
+
+def anchor(change: Change, now: float, *, max_lost: int) -> None:
+    """Let leases that were given before the clock was set back last from now."""
+    for entry in change.stretched(now):
+        _expire(change, entry, now, max_lost)
+
+
+def _expire(change: Change, entry: StoredRun, now: float, max_lost: int) -> None:
+    expired = leases.expire(entry, now, max_lost=max_lost)
+    if expired is not None:
+        change.put_run(*expired)
 
 
 def _begin(change: Change, item: PlanItem) -> StoredRun:

@@ -22,7 +22,7 @@ from bayeslaw.store import (
     StudyStatus,
 )
 from bayeslaw.study import leases
-from bayeslaw.study.handing_out import hand_out, take_back
+from bayeslaw.study.handing_out import anchor, hand_out, take_back
 
 MAX_LOST = 3
 """Leases of a run that may run out, unless told otherwise [count]."""
@@ -312,11 +312,16 @@ class StudyState:
     def expire_leases(self, *, limit: int | None = None) -> list[str]:
         """Take back the runs whose lease has run out, at most so many, and return their names."""
         with self._store.reading() as reader:
-            if not reader.expired(self.study_id, self._clock(), limit=1):
+            now = self._clock()
+            if not (
+                reader.expired(self.study_id, now, limit=1) or reader.stretched(self.study_id, now)
+            ):
                 reader.study(self.study_id)
                 return []
         with self._store.changing(self.study_id) as change:
-            return take_back(change, self._clock(), max_lost=self._max_lost, limit=limit)
+            now = self._clock()
+            anchor(change, now, max_lost=self._max_lost)
+            return take_back(change, now, max_lost=self._max_lost, limit=limit)
 
     def requeue(self, run_id: str, reason: str, *, worker_id: str = "") -> Run:
         """Give a run back uncounted, for a worker that shuts down in good order.

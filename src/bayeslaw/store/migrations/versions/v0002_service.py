@@ -34,6 +34,7 @@ def upgrade() -> None:
     _add("events", sa.Column("changes", sa.JSON, nullable=True))
     op.drop_index("ix_runs_study_status", "runs")
     op.create_index("ix_runs_study_status", "runs", ["study_id", "status", "position"])
+    op.create_index("ix_runs_study_position", "runs", ["study_id", "position"])
     op.create_index("ix_runs_study_candidate", "runs", ["study_id", "candidate"])
     for name, columns in (
         ("ix_runs_held", ["study_id", "holder"]),
