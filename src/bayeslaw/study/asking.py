@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from bayeslaw.errors import BayeslawError, InvalidInputError
 from bayeslaw.models.costs import CostModel, fit_cost
 from bayeslaw.models.latency import LatencySurrogate, fit_latency
-from bayeslaw.models.loss import Posterior, weights_by_evidence
 from bayeslaw.models.notes import Note
 from bayeslaw.search import (
     Beliefs,
-    PredictiveEnsemble,
     Recommendation,
     parse_objectives,
     recommend_in_space,
@@ -60,24 +58,6 @@ def learn_cost(
             f"max_gpu_hours keeps a dear one out",
         )
         return None, (note,)
-
-
-def believe(
-    config: StudyConfig,
-    posteriors: Sequence[Posterior],
-    latency: LatencySurrogate | None,
-    cost: CostModel | None,
-    *,
-    n_members: int = 512,
-) -> Beliefs:
-    """Put what is known into one bundle; laws weigh by how they foresaw the runs."""
-    loss = None
-    if posteriors:
-        weights = weights_by_evidence(posteriors).tolist()
-        loss = PredictiveEnsemble.from_beliefs(
-            posteriors, weights, n_members=n_members, seed=config.seed
-        )
-    return Beliefs(loss=loss, latency=latency, workload=config.serving, cost=cost)
 
 
 def as_can_be_asked(config: StudyConfig, beliefs: Beliefs) -> tuple[StudyConfig, tuple[Note, ...]]:

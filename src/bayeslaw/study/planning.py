@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from bayeslaw.errors import InvalidInputError
-from bayeslaw.models.costs import fit_cost
-from bayeslaw.models.latency import fit_latency
+from bayeslaw.models.costs import CostModel, fit_cost
+from bayeslaw.models.latency import LatencySurrogate, fit_latency
 from bayeslaw.models.loss import LAWS, Posterior, fit_law, weights_by_evidence
 from bayeslaw.models.recipes import RECIPES
 from bayeslaw.runs import Measurement, Run, RunTable
@@ -81,17 +81,27 @@ def form_beliefs(
     """
     serving = config.serving
     served = [m for m in measurements if m.workload == serving and m.is_feasible]
-    return Beliefs(
-        loss=PredictiveEnsemble.from_beliefs(
-            posteriors,
-            weights_by_evidence(posteriors).tolist(),
-            n_members=n_members,
-            seed=config.seed,
-        ),
-        latency=fit_latency(served, seed=config.seed) if served else None,
-        workload=serving,
-        cost=fit_cost(list(runs), seq_len=config.train.seq_len),
-    )
+    latency = fit_latency(served, seed=config.seed) if served else None
+    cost = fit_cost(list(runs), seq_len=config.train.seq_len)
+    return believe(config, posteriors, latency, cost, n_members=n_members)
+
+
+def believe(
+    config: StudyConfig,
+    posteriors: Sequence[Posterior],
+    latency: LatencySurrogate | None,
+    cost: CostModel | None,
+    *,
+    n_members: int = 512,
+) -> Beliefs:
+    """Put what is known into one bundle; laws weigh by how they foresaw the runs."""
+    loss = None
+    if posteriors:
+        weights = weights_by_evidence(posteriors).tolist()
+        loss = PredictiveEnsemble.from_beliefs(
+            posteriors, weights, n_members=n_members, seed=config.seed
+        )
+    return Beliefs(loss=loss, latency=latency, workload=config.serving, cost=cost)
 
 
 def first_candidates(config: StudyConfig, n_runs: int) -> list[Candidate]:

@@ -18,9 +18,10 @@ from bayeslaw.service.planner.posteriors import PosteriorFolder
 from bayeslaw.service.planner.remembering import RememberingSurrogate
 from bayeslaw.service.planner.telling import Told, tell
 from bayeslaw.service.planner.trouble import Problem, problem_of
-from bayeslaw.study.asking import believe, learn_cost, learn_latency
+from bayeslaw.study.asking import learn_cost, learn_latency
 from bayeslaw.study.config import StudyConfig
 from bayeslaw.study.evidence import Evidence
+from bayeslaw.study.planning import believe
 
 # A fit over which the fitter died so often is left alone until more is known.
 _MOST_DEATHS = 2
